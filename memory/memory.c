@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Invariant: regions are disjoint, ascending, page-aligned, and base + len does not wrap.
+ * Every check subtracts from what is known to be good.
+ */
+#include "memory/memory.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+static int gm_append(
+	struct guest_memory *gm, gpa_t base, uint64_t len, uint8_t *host, bool borrowed)
+{
+	const struct gm_region *last;
+
+	if (!len || (base | len) & (PAGE_SIZE_4K - 1) || len - 1 > UINT64_MAX - base)
+		return -EINVAL;
+	if (gm->nr_regions == GM_MAX_REGIONS)
+		return -ENOSPC;
+	if (gm->nr_regions) {
+		last = &gm->region[gm->nr_regions - 1];
+		if (base < last->base || base - last->base < last->len)
+			return -EEXIST;
+	}
+	gm->region[gm->nr_regions++] =
+		(struct gm_region){ .base = base, .len = len, .host = host, .borrowed = borrowed };
+	return 0;
+}
+
+int gm_add_ram(struct guest_memory *gm, gpa_t base, uint64_t len, struct err *err)
+{
+	void *host = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int rc;
+
+	if (host == MAP_FAILED)
+		return err_errno(err, errno, "--mem: cannot reserve %llu MiB of address space",
+			(unsigned long long)(len / MIB));
+	rc = gm_append(gm, base, len, host, false);
+	if (rc) {
+		munmap(host, len);
+		return err_errno(err, -rc, "--mem: RAM at 0x%llx", (unsigned long long)base);
+	}
+	/* A crash dump of the monitor must not hold the guest. Refusal loses nothing. */
+	madvise(host, len, MADV_DONTDUMP);
+	return 0;
+}
+
+int gm_add_borrowed(struct guest_memory *gm, gpa_t base, void *host, uint64_t len)
+{
+	return gm_append(gm, base, len, host, true);
+}
+
+void gm_fini(struct guest_memory *gm)
+{
+	for (unsigned i = 0; i < gm->nr_regions; i++)
+		if (!gm->region[i].borrowed)
+			munmap(gm->region[i].host, gm->region[i].len);
+	gm->nr_regions = 0;
+}
+
+uint64_t gm_total(const struct guest_memory *gm)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < gm->nr_regions; i++)
+		sum += gm->region[i].len;
+	return sum;
+}
+
+static const struct gm_region *gm_find(const struct guest_memory *gm, gpa_t gpa)
+{
+	for (unsigned i = 0; i < gm->nr_regions; i++) {
+		const struct gm_region *r = &gm->region[i];
+
+		if (gpa >= r->base && gpa - r->base < r->len)
+			return r;
+	}
+	return NULL;
+}
+
+void *gm_slice(const struct guest_memory *gm, gpa_t gpa, uint64_t len)
+{
+	const struct gm_region *r = gm_find(gm, gpa);
+
+	if (!r || !len || len > r->len - (gpa - r->base))
+		return NULL;
+	return r->host + (gpa - r->base);
+}
+
+int gm_iovec(
+	const struct guest_memory *gm, gpa_t gpa, uint64_t len, struct iovec *iov, unsigned max)
+{
+	unsigned n = 0;
+
+	if (!len)
+		return -EFAULT;
+	while (len) {
+		const struct gm_region *r = gm_find(gm, gpa);
+		uint64_t part;
+
+		if (!r)
+			return -EFAULT;
+		if (n == max)
+			return -E2BIG;
+		part = MIN(len, r->len - (gpa - r->base));
+		iov[n].iov_base = r->host + (gpa - r->base);
+		iov[n++].iov_len = part;
+		gpa += part; /* may wrap to 0, which then is not the rest of any region */
+		len -= part;
+		if (len && !gpa)
+			return -EFAULT;
+	}
+	return (int)n;
+}
+
+int gm_read(const struct guest_memory *gm, gpa_t gpa, void *buf, uint64_t len)
+{
+	struct iovec iov[GM_MAX_REGIONS];
+	int n = gm_iovec(gm, gpa, len, iov, GM_MAX_REGIONS);
+	char *to = buf;
+
+	if (n < 0)
+		return -EFAULT;
+	for (int i = 0; i < n; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+	return 0;
+}
+
+int gm_write(const struct guest_memory *gm, gpa_t gpa, const void *buf, uint64_t len)
+{
+	struct iovec iov[GM_MAX_REGIONS];
+	int n = gm_iovec(gm, gpa, len, iov, GM_MAX_REGIONS);
+	const char *from = buf;
+
+	if (n < 0)
+		return -EFAULT;
+	for (int i = 0; i < n; i++) {
+		memcpy(iov[i].iov_base, from, iov[i].iov_len);
+		from += iov[i].iov_len;
+	}
+	return 0;
+}
+
+int gm_zero(const struct guest_memory *gm, gpa_t gpa, uint64_t len)
+{
+	struct iovec iov[GM_MAX_REGIONS];
+	int n = gm_iovec(gm, gpa, len, iov, GM_MAX_REGIONS);
+
+	if (n < 0)
+		return -EFAULT;
+	for (int i = 0; i < n; i++)
+		memset(iov[i].iov_base, 0, iov[i].iov_len);
+	return 0;
+}

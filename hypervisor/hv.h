@@ -34,8 +34,6 @@ int hv_vm_ioctl(struct hv_vm *vm, unsigned long req, unsigned long arg);
 
 /** Gives the guest all of gm. Before vCPUs run. */
 int __must_check hv_map_ram(struct hv_vm *vm, const struct guest_memory *gm, struct err *err);
-/** Takes all of gm away again. For probes. */
-void hv_unmap_ram(struct hv_vm *vm, const struct guest_memory *gm);
 /**
  * Maps len bytes at host to gpa, readable without an exit; writes exit as MMIO.
  * Returns 0, or -ENOTSUP where the host cannot (KVM_CAP_READONLY_MEM): reads then exit too.

@@ -14,6 +14,12 @@
 
 #define VQ_MAX_SIZE 1024
 
+/**
+ * Iovecs that every honest chain of a queue of that size fits in: one for each descriptor,
+ * and one more for each border of two adjacent RAM regions that a buffer crosses.
+ */
+#define VQ_IOV_MAX(size) ((size) + GM_MAX_REGIONS)
+
 /** One popped chain: what the device may read, then what it may write. */
 struct vq_chain {
 	uint16_t head;
@@ -33,46 +39,60 @@ struct vq {
 	const uint8_t *avail;
 	uint8_t *used;
 
-	uint16_t next_avail; /* our own count of chains popped */
-	uint16_t next_used;  /* our own count of chains pushed */
-	uint16_t last_raise; /* next_used when the guest was last told */
-	uint16_t in_flight;  /* popped and not pushed */
+	uint16_t next_avail;             /* our own count of chains popped */
+	uint16_t next_used;              /* our own count of chains pushed */
+	uint16_t last_raise;             /* next_used when vq_should_raise last judged */
+	uint16_t in_flight;              /* popped and not pushed */
+	uint16_t last_head;              /* of the last vq_pop, for vq_unpop */
+	uint64_t busy[VQ_MAX_SIZE / 64]; /* bit per head that is in flight */
 };
 
 /**
  * Sets a queue up from what the guest programmed. features are the agreed ones.
- * Returns 0, or -EINVAL with *why a constant sentence: size 0, not a power of two or over
- * size_max; a part unaligned (16, 2, 4 bytes) or not wholly RAM of one region.
+ * Returns 0, or -EINVAL with *why a constant sentence and the queue not ready: size 0, not a
+ * power of two, over size_max or VQ_MAX_SIZE; a part unaligned (16, 2, 4 bytes) or not wholly
+ * RAM of one region. Parts that overlap are accepted: they harm nobody but the guest.
  */
 int __must_check vq_init(struct vq *q, const struct guest_memory *gm, uint64_t features,
 	uint16_t size, uint16_t size_max, gpa_t desc, gpa_t avail, gpa_t used, const char **why);
 
 /**
  * Takes the next available chain. iov has room for max iovecs.
- * Returns 1 with *ret filled, 0 when none is available, or -EPROTO with *why a constant
- * sentence (the queue is then broken): more than size new entries, a head or next out of
- * range, a loop, an indirect table that is nested, empty, not a multiple of 16 bytes or too
- * long, a zero-length descriptor, a buffer that is not RAM, readable after writable, more
- * iovecs than max, more than UINT32_MAX bytes each way, more chains in flight than size.
+ * Returns 1 with *ret filled, 0 when none is available (or the queue is not ready, or
+ * broken), or -EPROTO with *why a constant sentence (the queue is then broken): more than
+ * size new entries, a head or next out of range, a head that is in flight already, a loop or
+ * more than size descriptors, an indirect table that was not negotiated, is nested, chained
+ * on, empty, not a multiple of 16 bytes, longer than size entries or not RAM of one region, a
+ * zero-length descriptor, a buffer that is not RAM, readable after writable, more iovecs than
+ * max, more than UINT32_MAX bytes each way.
+ * So the heads in flight are distinct and below size: a model may index by them.
  */
 int __must_check vq_pop(
 	struct vq *q, struct iovec *iov, unsigned max, struct vq_chain *ret, const char **why);
 
-/** Undoes the last vq_pop, which must be the only one not pushed since: for back-pressure. */
+/**
+ * Undoes the last vq_pop, whose chain was not pushed: for back-pressure. The next vq_pop
+ * takes the chain again and judges it anew, it may have changed.
+ */
 void vq_unpop(struct vq *q);
 
-/** Returns chain head to the guest with written bytes in its writable part. */
+/**
+ * Returns chain head, which is in flight, to the guest; the first written bytes of its
+ * writable part were filled. On a broken queue the guest is not told.
+ */
 void vq_push(struct vq *q, uint16_t head, uint32_t written);
 
 /**
- * Whether the guest wants an interrupt for what was pushed since the last call that
- * returned true (section 2.7.7). Includes the memory barrier.
+ * Whether the guest wants an interrupt for what was pushed since the last call (sections
+ * 2.7.7 and 2.7.10). Includes the memory barrier.
  */
 bool vq_should_raise(struct vq *q);
 
 /**
  * Asks for a notification of the next available chain and says whether one is already
  * there (then the caller pops again). Use at the end of a drain: while (vq_enable_kick(q)).
+ * A guest that adds while the device drains keeps such a loop going: count the chains, and
+ * after size of them leave the rest to virtio_renotify().
  */
 bool vq_enable_kick(struct vq *q);
 /** Asks for no notifications while the device drains the queue. A hint. */

@@ -45,14 +45,20 @@ struct virtio_class {
 	 * after the return no guest memory is touched. Also called after a failed start.
 	 */
 	void (*stop)(struct virtio_device *d);
-	/* The guest made buffers available on queue q. */
+	/*
+	 * The guest made buffers available on queue q, which is ready. Also called once after
+	 * start for each ready queue, and now and then for nothing.
+	 */
 	void (*notify)(struct virtio_device *d, unsigned q);
 	/*
 	 * The guest wrote len bytes at off of config space (in bounds). NULL: config is
 	 * read-only and writes are dropped. May change d->config.
 	 */
 	void (*config_write)(struct virtio_device *d, unsigned off, const void *data, unsigned len);
-	/* Waits for output that the guest already handed over to reach its file. May be NULL. */
+	/*
+	 * Waits for output that the guest already handed over to reach its file. May be NULL.
+	 * May come while stopped: then for output that stop left on its way.
+	 */
 	void (*drain)(struct virtio_device *d);
 	/* Frees the model. The device is stopped. */
 	void (*destroy)(struct virtio_device *d);
@@ -84,6 +90,13 @@ static inline bool virtio_has(const struct virtio_device *d, unsigned bit)
  * (EVENT_IDX or NO_INTERRUPT). Loop thread, once per batch.
  */
 void virtio_raise(struct virtio_device *d, unsigned q);
+
+/**
+ * Leaves the rest of queue q for later: notify(d, q) comes again, after the loop has served
+ * its other watches. For a notify that bounds its work (at most size chains per call), so that
+ * one guest's queue cannot hold the loop. Loop thread, while started.
+ */
+void virtio_renotify(struct virtio_device *d, unsigned q);
 
 /** d->config changed: gives the guest a new generation and a config interrupt. Loop thread. */
 void virtio_config_changed(struct virtio_device *d);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The x86_64 machine: RAM around the hole below 4 GiB, split interrupt chips, where devices
+ * sit, and how a payload is put into memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/x86.h"
+#include "devices/power.h"
+#include "devices/uart.h"
+
+const char *const arch_name = "x86_64";
+const char *const arch_uart_tty = "ttyS";
+
+struct arch_vm {
+	struct ioapic *ioapic; /* owned */
+};
+
+int arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err)
+{
+	uint64_t low = MIN(bytes, X86_LOW_RAM_END);
+	int rc = gm_add_ram(gm, 0, low, err);
+
+	if (!rc && bytes > low)
+		rc = gm_add_ram(gm, X86_HIGH_RAM, bytes - low, err);
+	return rc;
+}
+
+gpa_t arch_virtio_base(void)
+{
+	return X86_VIRTIO_BASE;
+}
+
+uint32_t arch_virtio_gsi(unsigned n)
+{
+	BUG_ON(n >= ARCH_MAX_VIRTIO);
+	return X86_GSI_VIRTIO + n;
+}
+
+void arch_uart_desc(unsigned n, struct dev_desc *ret)
+{
+	/* Where ISA has them; lines are not shared, unlike ISA's, because they are edges. */
+	static const struct {
+		uint16_t port;
+		uint8_t gsi;
+	} com[ARCH_MAX_UARTS] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 5 }, { 0x2e8, 6 } };
+
+	BUG_ON(n >= ARCH_MAX_UARTS);
+	*ret = (struct dev_desc){
+		.kind = DEV_UART,
+		.is_port = true,
+		.base = com[n].port,
+		.len = UART_LEN,
+		.gsi = com[n].gsi,
+		.has_irq = true,
+		.index = n,
+	};
+}
+
+void arch_power_desc(struct dev_desc *ret)
+{
+	*ret = (struct dev_desc){
+		.kind = DEV_SLEEP, .is_port = true, .base = X86_PORT_POWER, .len = POWER_LEN
+	};
+}
+
+void arch_pvpanic_desc(struct dev_desc *ret)
+{
+	*ret = (struct dev_desc){
+		.kind = DEV_PVPANIC, .is_port = true, .base = X86_PORT_PVPANIC, .len = PVPANIC_LEN
+	};
+}
+
+int arch_vm_create(struct hv_vm *vm, unsigned nr_lines, const struct arch_buses *buses,
+	struct arch_vm **ret, struct err *err)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { nr_lines } };
+	uint64_t identity = X86_IDENTITY_MAP;
+	struct arch_vm *av = calloc(1, sizeof(*av));
+	int rc;
+
+	if (!av)
+		return err_errno(err, ENOMEM, "machine");
+	/* Only processors that cannot run real mode in a guest use these pages. */
+	rc = hv_vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, (uintptr_t)&identity);
+	if (!rc)
+		rc = hv_vm_ioctl(vm, KVM_SET_TSS_ADDR, X86_TSS);
+	if (!rc)
+		rc = hv_vm_ioctl(vm, KVM_ENABLE_CAP, (uintptr_t)&split);
+	if (rc) {
+		free(av);
+		return err_errno(err, -rc, "KVM: cannot create interrupt chips");
+	}
+	rc = ioapic_create(vm, nr_lines, &av->ioapic, err);
+	if (rc) {
+		free(av);
+		return rc;
+	}
+	BUG_ON(bus_add(buses->mmio, X86_IOAPIC, IOAPIC_LEN, &ioapic_bus_ops, av->ioapic));
+	*ret = av;
+	return 0;
+}
+
+void arch_vm_destroy(struct arch_vm *av)
+{
+	if (!av)
+		return;
+	ioapic_destroy(av->ioapic);
+	free(av);
+}
+
+int arch_load(struct guest_memory *gm, const struct arch_boot *boot, struct arch_entry *ret,
+	struct err *err)
+{
+	gpa_t low_end = gm->region[0].base + gm->region[0].len;
+	struct x86_payload p = { .cmdline = X86_CMDLINE };
+	struct x86_firmware fw;
+	int rc;
+
+	rc = kernel_load(gm, boot->kernel_fd, boot->kernel_path, X86_KERNEL_LOW, &p.kernel, err);
+	if (rc)
+		return rc;
+	if (boot->initrd_fd >= 0)
+		rc = initrd_load(gm, boot->initrd_fd, boot->initrd_path, &p.kernel, low_end,
+			&p.initrd, &p.initrd_len, err);
+	if (!rc)
+		rc = cmdline_load(
+			gm, boot->cmdline, &p.kernel, X86_CMDLINE, ARCH_CMDLINE_ROOM, err);
+	if (!rc)
+		rc = x86_write_firmware(gm, boot, &fw, err);
+	if (rc)
+		return rc;
+	p.rsdp = fw.rsdp;
+	ret->pc = p.kernel.entry;
+	if (p.kernel.kind == KERNEL_ELF_PVH) {
+		ret->kind = X86_ENTRY_PVH;
+		ret->arg = X86_PVH_INFO;
+		rc = x86_write_pvh_info(gm, &p, err);
+	} else {
+		ret->kind = X86_ENTRY_LINUX64;
+		ret->arg = X86_ZERO_PAGE;
+		rc = x86_write_boot_params(gm, boot, &p, err);
+	}
+	return rc ? rc : x86_write_tables(gm, p.kernel.end, err);
+}
+
+int arch_vcpu_init(struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus,
+	const struct arch_entry *entry, struct err *err)
+{
+	int rc = x86_set_cpuid(hv, cpu, id, nr_cpus, err);
+
+	if (!rc)
+		rc = x86_set_msrs(cpu, err);
+	if (!rc && !id)
+		rc = x86_set_entry(cpu, entry, err);
+	return rc;
+}
+
+const struct arch_cap arch_caps[] = {
+	{ KVM_CAP_IRQFD, "irqfd", "interrupts", true },
+	{ KVM_CAP_IOEVENTFD, "ioeventfd", "queue notifications", true },
+	{ KVM_CAP_SPLIT_IRQCHIP, "split irqchip", "interrupt lines for any number of devices",
+		true },
+	{ KVM_CAP_EXT_CPUID, "CPUID", "the guest's view of its CPU", true },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit", "stopping a CPU without losing a signal",
+		true },
+	{ KVM_CAP_READONLY_MEM, "read-only memory", "device registers that read without an exit",
+		false },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, "TSC deadline timer", "guest timers without calibration",
+		false },
+	{ KVM_CAP_GET_TSC_KHZ, "TSC frequency", "guest clocks without calibration", false },
+	{ 0 },
+};

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# initramfs: busybox and init. Product: initramfs.cpio.gz.
+# tiny: one static program without a C library. Product: tiny.cpio.gz.
+
+# gi_busybox_tree DIR: busybox and a link for each of its applets.
+gi_busybox_tree() {
+	local applet
+	gi_busybox
+	mkdir -p "$1/bin"
+	install -m 755 "$GI_BUSYBOX" "$1/bin/busybox"
+	for applet in $("$GI_BUSYBOX" --list); do
+		[ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"
+	done
+}
+
+gi_initramfs_inputs() {
+	gi_need cpio cpio
+	gi_busybox
+	printf 'busybox %s\n' "$(sha256sum <"$GI_BUSYBOX")"
+	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/init"
+	gi_tool_inputs cpio gzip
+}
+
+gi_initramfs_make() {
+	gi_busybox_tree "$2"
+	install -m 755 "$GI_HERE/initramfs/init" "$2/init"
+	gi_cpio "$2" | gzip -9n >"$1/initramfs.cpio.gz"
+}
+
+gi_tiny_inputs() {
+	gi_need cpio cpio
+	gi_need gcc gcc
+	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/tiny.c"
+	gi_tool_inputs gcc ld strip cpio gzip
+}
+
+gi_tiny_make() {
+	mkdir "$2/root"
+	# One loadable page, headers included: the usual padding would be most of the file.
+	gcc -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none \
+		-fno-asynchronous-unwind-tables -fno-ident -nostdlib -static -no-pie \
+		-Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
+		-o "$2/root/init" "$GI_HERE/initramfs/tiny.c"
+	strip -s "$2/root/init"
+	chmod 755 "$2/root/init"
+	gi_cpio "$2/root" | gzip -9n >"$1/tiny.cpio.gz"
+}

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# rootfs: busybox as a read-only root file system, for root=/dev/vda.
+# Product: rootfs.erofs.
+
+# Two images of the same files are the same bytes, so their UUID is fixed too.
+GI_ROOTFS_UUID=6d617966-6c79-4f00-8000-000000000001
+
+gi_rootfs_inputs() {
+	gi_need mkfs.erofs erofs-utils
+	gi_busybox
+	printf 'busybox %s\n' "$(sha256sum <"$GI_BUSYBOX")"
+	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/init" \
+		"$GI_HERE/rootfs/recipe.sh"
+	gi_tool_inputs mkfs.erofs
+}
+
+gi_rootfs_make() {
+	local dir root=$2/root
+	mkdir "$root"
+	gi_busybox_tree "$root"
+	# What init mounts over, since it cannot make a directory here.
+	for dir in proc sys dev tmp run root mnt etc sbin; do
+		mkdir "$root/$dir"
+	done
+	install -m 755 "$GI_HERE/initramfs/init" "$root/sbin/init"
+	ln -s sbin/init "$root/init"
+	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
+	printf 'root:x:0:\n' >"$root/etc/group"
+	mkfs.erofs -T0 -U "$GI_ROOTFS_UUID" --all-root "$1/rootfs.erofs" "$root" >/dev/null
+}

@@ -8,6 +8,7 @@ GI_KERNEL_PACKAGE=linux-source-6.12
 
 # The architecture's row: kernel's name, image to build, cross prefix.
 gi_kernel_arch() {
+	# shellcheck disable=SC2153 # not GI_KARCH
 	case $GI_ARCH in
 	x86_64) GI_KARCH=x86 GI_KIMAGE=arch/x86/boot/bzImage GI_KCROSS= ;;
 	*) gi_die "kernel: no recipe for $GI_ARCH" ;;

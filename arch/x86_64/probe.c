@@ -87,7 +87,7 @@ static int probe_run(struct hv_vcpu *cpu, struct arch_speed *ret, struct err *er
 		return err_errno(err, -rc, "KVM: probe registers");
 	ret->guest_ns = ret->host_ns = UINT64_MAX;
 	for (unsigned i = 0; i < PROBE_RUNS; i++) {
-		uint64_t ns;
+		uint64_t ns = 0;
 
 		rc = probe_guest_ns(cpu, &ns, err);
 		if (rc)

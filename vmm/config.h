@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The machine that was asked for: one plain struct, complete and checked before the first
+ * file is opened. Strings are owned by the struct.
+ */
+#pragma once
+
+#include "arch/arch.h"
+#include "base/base.h"
+#include "base/err.h"
+
+#define CONFIG_MAX_DISKS   ARCH_MAX_VIRTIO
+#define CONFIG_MAX_SERIALS 8
+#define CONFIG_MIN_MEM_MIB 16
+#define CONFIG_MAX_MEM_MIB (4ULL << 20) /* 4 TiB */
+
+enum serial_type { SERIAL_STDOUT, SERIAL_FILE, SERIAL_SINK };
+enum serial_hardware { SERIAL_UART, SERIAL_VIRTIO_CONSOLE };
+
+struct serial_config {
+	unsigned type;     /* enum serial_type */
+	unsigned hardware; /* enum serial_hardware */
+	uint64_t num;      /* uart: 1..ARCH_MAX_UARTS; virtio-console: 1.. */
+	char *path, *input;
+	bool is_console, earlycon, use_stdin;
+	bool num_seen, hardware_seen, type_seen;
+};
+
+struct disk_config {
+	char *path, *id;
+	bool ro, root, direct, sparse, lock;
+	uint64_t block_size;
+	unsigned executor; /* enum block_executor - 1 when executor_seen */
+	bool executor_seen;
+	uint64_t queues; /* 0: one per CPU, at most 8 */
+};
+
+struct config {
+	char *kernel, *initrd, *name, *dump_tables, *kvm_device;
+	char **params;
+	unsigned nr_params;
+	uint64_t cpus, mem_mib;
+	uint64_t timeout_s; /* 0: none */
+	struct serial_config serial[CONFIG_MAX_SERIALS];
+	unsigned nr_serials;
+	struct disk_config disk[CONFIG_MAX_DISKS]; /* in command-line order */
+	unsigned nr_disks;
+	bool no_rng, no_acpi, force;
+	unsigned log_level; /* enum log_level */
+};
+
+void config_init(struct config *c);
+void config_fini(struct config *c);
+
+/**
+ * What single options cannot check: a kernel is there, one console, one stdin, no serial
+ * twice. Fills defaults (a uart on stdout). Returns 0 or -EINVAL.
+ */
+int __must_check config_complete(struct config *c, struct err *err);
+
+/**
+ * The kernel command line: the machine's own words first, then --params, so that the user's
+ * win. dev_words are those of arch_cmdline_words. Allocated; NULL when out of memory.
+ */
+char *config_cmdline(const struct config *c, const char *dev_words);

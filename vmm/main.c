@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * mayfly: verbs, and the one place where an error is printed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "version.h"
+#include "vmm/config.h"
+#include "vmm/doctor.h"
+#include "vmm/options.h"
+#include "vmm/vm.h"
+
+static void main_usage(FILE *f)
+{
+	fprintf(f,
+		"usage: mayfly run [options] KERNEL   boot a kernel in a microVM\n"
+		"       mayfly doctor [KVM-DEVICE]    say what this host can do\n"
+		"       mayfly version\n"
+		"       mayfly help [markdown|man]\n");
+}
+
+static int main_usage_error(const char *msg)
+{
+	log_error("%s", msg);
+	return STATUS_USAGE;
+}
+
+/** Every thread, queue and image costs descriptors: use what the user may have. */
+static void main_raise_nofile(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/** As if the signal had not been caught, so that a shell or a supervisor sees it. */
+static void main_die_by(int sig)
+{
+	sigset_t set;
+
+	signal(sig, SIG_DFL);
+	raise(sig);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int main_run_machine(const struct config *cfg)
+{
+	struct vm *vm;
+	struct err err;
+	enum status status;
+	int sig;
+
+	status = vm_create(cfg, &vm, &err);
+	if (status != STATUS_OK) {
+		log_error("%s", err.msg);
+		return (int)status;
+	}
+	status = vm_run(vm, &err);
+	sig = vm->end_signal;
+	log_at(LOG_ERROR, "%s", err.msg);
+	vm_destroy(vm);
+	if (sig)
+		main_die_by(sig);
+	return (int)status;
+}
+
+static int main_run(int argc, char **argv)
+{
+	struct config cfg;
+	struct err err;
+	int rc;
+
+	config_init(&cfg);
+	rc = options_parse(argc, argv, &cfg, &err);
+	if (rc == 1) {
+		printf("usage: mayfly run [options] KERNEL\n\n");
+		options_print(stdout, OPTIONS_HELP);
+		rc = STATUS_OK;
+	} else if (rc || config_complete(&cfg, &err)) {
+		rc = main_usage_error(err.msg);
+	} else {
+		log_set_level(cfg.log_level);
+		log_set_name(cfg.name);
+		if (cfg.name)
+			prctl(PR_SET_NAME, cfg.name);
+		main_raise_nofile();
+		rc = main_run_machine(&cfg);
+	}
+	config_fini(&cfg);
+	return rc;
+}
+
+static int main_doctor(int argc, char **argv)
+{
+	if (argc > 1)
+		return main_usage_error("doctor: takes at most the path of a KVM device");
+	return (int)doctor(argc ? argv[0] : NULL);
+}
+
+static int main_version(int argc __unused, char **argv __unused)
+{
+	printf("mayfly %s (%s)\n", MAYFLY_VERSION, arch_name);
+	return STATUS_OK;
+}
+
+static int main_help(int argc, char **argv)
+{
+	if (argc && !strcmp(argv[0], "markdown")) {
+		options_print(stdout, OPTIONS_MARKDOWN);
+		return STATUS_OK;
+	}
+	if (argc && !strcmp(argv[0], "man")) {
+		options_print(stdout, OPTIONS_MAN);
+		return STATUS_OK;
+	}
+	main_usage(stdout);
+	printf("\nOptions of run:\n");
+	options_print(stdout, OPTIONS_HELP);
+	return STATUS_OK;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+} verbs[] = {
+	{ "run", main_run },
+	{ "doctor", main_doctor },
+	{ "version", main_version },
+	{ "help", main_help },
+	{ "--version", main_version },
+	{ "--help", main_help },
+	{ "-h", main_help },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2) {
+		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+			if (!strcmp(argv[1], verbs[i].name))
+				return verbs[i].fn(argc - 2, argv + 2);
+		log_error("'%s': no such verb", argv[1]);
+	}
+	main_usage(stderr);
+	return STATUS_USAGE;
+}

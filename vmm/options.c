@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * One row per option; everything that is said of options anywhere is made from the rows.
+ */
+#include "vmm/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "block/block.h"
+
+struct option {
+	const char *name;  /* without dashes */
+	char letter;       /* short form, or 0 */
+	const char *value; /* what follows, for help; NULL: a flag */
+	/* value is NULL for a flag; opt is "--name" for error lines. */
+	int (*parse)(const char *opt, const char *value, struct config *c, struct err *err);
+	const char *help; /* one paragraph; keys of lists are explained there */
+};
+
+static int option_string(const char *opt, const char *value, char **ret, struct err *err)
+{
+	if (*ret)
+		return err_set(err, EINVAL, "%s: given twice", opt);
+	if (!*value)
+		return err_set(err, EINVAL, "%s: is empty", opt);
+	*ret = strdup(value);
+	return *ret ? 0 : err_errno(err, ENOMEM, "%s", opt);
+}
+
+static int option_cpus(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const struct kv_key keys[] = {
+		{ .name = "num-cores",
+			.type = KV_U64,
+			.min = 1,
+			.max = ARCH_MAX_CPUS,
+			.offset = offsetof(struct config, cpus),
+			.seen_offset = SIZE_MAX },
+	};
+
+	return kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, c, err);
+}
+
+static int option_mem(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const struct kv_key keys[] = {
+		{ .name = "size",
+			.type = KV_U64,
+			.min = CONFIG_MIN_MEM_MIB,
+			.max = CONFIG_MAX_MEM_MIB,
+			.offset = offsetof(struct config, mem_mib),
+			.seen_offset = SIZE_MAX },
+	};
+
+	return kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, c, err);
+}
+
+static int option_initrd(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	return option_string(opt, value, &c->initrd, err);
+}
+
+static int option_params(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	char **more = reallocarray(c->params, c->nr_params + 1, sizeof(*more));
+
+	if (!more)
+		return err_errno(err, ENOMEM, "%s", opt);
+	c->params = more;
+	c->params[c->nr_params] = strdup(value);
+	if (!c->params[c->nr_params])
+		return err_errno(err, ENOMEM, "%s", opt);
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ')
+			return err_set(err, EINVAL, "%s: holds a control character", opt);
+	c->nr_params++;
+	return 0;
+}
+
+static int option_serial(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char *const types[] = { "stdout", "file", "sink", NULL };
+	static const char *const hardware[] = { "serial", "virtio-console", NULL };
+#define SERIAL(n, t, m) .name = n, .type = t, .offset = offsetof(struct serial_config, m)
+	static const struct kv_key keys[] = {
+		{ SERIAL("type", KV_ENUM, type), .values = types,
+			.seen_offset = offsetof(struct serial_config, type_seen) },
+		{ SERIAL("hardware", KV_ENUM, hardware), .values = hardware,
+			.seen_offset = offsetof(struct serial_config, hardware_seen) },
+		{ SERIAL("num", KV_U64, num), .min = 1, .max = CONFIG_MAX_SERIALS,
+			.seen_offset = offsetof(struct serial_config, num_seen) },
+		{ SERIAL("path", KV_STR, path), .seen_offset = SIZE_MAX },
+		{ SERIAL("input", KV_STR, input), .seen_offset = SIZE_MAX },
+		{ SERIAL("console", KV_BOOL, is_console), .seen_offset = SIZE_MAX },
+		{ SERIAL("earlycon", KV_BOOL, earlycon), .seen_offset = SIZE_MAX },
+		{ SERIAL("stdin", KV_BOOL, use_stdin), .seen_offset = SIZE_MAX },
+	};
+#undef SERIAL
+	struct serial_config *s;
+	int rc;
+
+	if (c->nr_serials == CONFIG_MAX_SERIALS)
+		return err_set(err, EINVAL, "%s: more than %u", opt, CONFIG_MAX_SERIALS);
+	s = &c->serial[c->nr_serials++];
+	rc = kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, s, err);
+	if (!rc && !s->type_seen)
+		return err_set(err, EINVAL, "%s: type: is needed", opt);
+	return rc;
+}
+
+static int option_block(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char *const executors[] = { "uring", "epoll", NULL };
+#define DISK(n, t, m) .name = n, .type = t, .offset = offsetof(struct disk_config, m)
+	static const struct kv_key keys[] = {
+		{ DISK("path", KV_STR, path), .seen_offset = SIZE_MAX },
+		{ DISK("ro", KV_BOOL, ro), .seen_offset = SIZE_MAX },
+		{ DISK("root", KV_BOOL, root), .seen_offset = SIZE_MAX },
+		{ DISK("sparse", KV_BOOL, sparse), .seen_offset = SIZE_MAX },
+		{ DISK("direct", KV_BOOL, direct), .seen_offset = SIZE_MAX },
+		{ DISK("lock", KV_BOOL, lock), .seen_offset = SIZE_MAX },
+		{ DISK("block-size", KV_U64, block_size), .min = 512, .max = 4096,
+			.seen_offset = SIZE_MAX },
+		{ DISK("id", KV_STR, id), .seen_offset = SIZE_MAX },
+		{ DISK("async-executor", KV_ENUM, executor), .values = executors,
+			.seen_offset = offsetof(struct disk_config, executor_seen) },
+		{ DISK("queues", KV_U64, queues), .min = 1, .max = 16, .seen_offset = SIZE_MAX },
+	};
+#undef DISK
+	struct disk_config *d;
+	int rc;
+
+	if (c->nr_disks == CONFIG_MAX_DISKS)
+		return err_set(err, EINVAL, "%s: more than %u", opt, CONFIG_MAX_DISKS);
+	d = &c->disk[c->nr_disks++];
+	*d = (struct disk_config){ .sparse = true, .lock = true, .block_size = 512 };
+	rc = kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, d, err);
+	if (rc)
+		return rc;
+	if (!d->path)
+		return err_set(err, EINVAL, "%s: path: is needed", opt);
+	if (!is_power_of_2(d->block_size))
+		return err_set(err, EINVAL, "%s: block-size: %llu is not a power of two", opt,
+			(unsigned long long)d->block_size);
+	if (d->id && strlen(d->id) > 20)
+		return err_set(err, EINVAL, "%s: id: '%s' is longer than 20 bytes", opt, d->id);
+	return 0;
+}
+
+static int option_no_rng(const char *opt __unused, const char *value __unused, struct config *c,
+	struct err *err __unused)
+{
+	c->no_rng = true;
+	return 0;
+}
+
+static int option_no_acpi(const char *opt __unused, const char *value __unused, struct config *c,
+	struct err *err __unused)
+{
+	c->no_acpi = true;
+	return 0;
+}
+
+static int option_force(const char *opt __unused, const char *value __unused, struct config *c,
+	struct err *err __unused)
+{
+	c->force = true;
+	return 0;
+}
+
+static int option_timeout(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	if (parse_u64(value, 1, UINT32_MAX, &c->timeout_s))
+		return err_set(err, EINVAL, "%s: '%s' is not a number of seconds", opt, value);
+	return 0;
+}
+
+static int option_name(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(err, EINVAL, "%s: '%s' holds a blank or a control character",
+				opt, value);
+	if (strlen(value) > 64)
+		return err_set(err, EINVAL, "%s: is longer than 64 bytes", opt);
+	return option_string(opt, value, &c->name, err);
+}
+
+static int option_dump_tables(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	return option_string(opt, value, &c->dump_tables, err);
+}
+
+static int option_hypervisor(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char prefix[] = "kvm[device=";
+	size_t len = strlen(value), skip = sizeof(prefix) - 1;
+	char *path;
+
+	if (!strcmp(value, "kvm"))
+		return 0;
+	if (strncmp(value, prefix, skip) || len <= skip + 1 || value[len - 1] != ']')
+		return err_set(err, EINVAL, "%s: '%s' is not kvm or kvm[device=PATH]", opt, value);
+	if (c->kvm_device)
+		return err_set(err, EINVAL, "%s: given twice", opt);
+	path = strndup(value + skip, len - skip - 1);
+	c->kvm_device = path;
+	return path ? 0 : err_errno(err, ENOMEM, "%s", opt);
+}
+
+static int option_log_level(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(value, names[i])) {
+			c->log_level = i;
+			return 0;
+		}
+	}
+	return err_set(err, EINVAL, "%s: '%s' is not error, warn, info or debug", opt, value);
+}
+
+static const struct option options[] = {
+	{ "cpus", 'c', "[num-cores=]N", option_cpus, "CPUs of the guest, 1 to 64. Default 1." },
+	{ "mem", 'm', "[size=]MIB", option_mem,
+		"RAM of the guest in MiB, 16 and more. Default 256. RAM past 3328 MiB lies above "
+		"4 GiB." },
+	{ "initrd", 'i', "PATH", option_initrd, "Initial RAM disk." },
+	{ "params", 'p', "TEXT", option_params,
+		"Words for the kernel command line, after mayfly's own (panic=-1 and the console). "
+		"May be repeated." },
+	{ "serial", 0, "type=TYPE[,key=value...]", option_serial,
+		"A serial line. type=stdout, file (with path=) or sink; hardware=serial (a 16550, "
+		"the "
+		"default) or virtio-console; num=N (1 to 4: ttyS0 to ttyS3); path=FILE, which may "
+		"be a "
+		"FIFO; input=FILE or FIFO; console (the kernel's console); earlycon; stdin (input "
+		"is "
+		"mayfly's standard input; on a terminal Ctrl-A x ends the machine and Ctrl-A "
+		"Ctrl-A "
+		"sends Ctrl-A). Default: one 16550 on stdout and stdin. May be repeated." },
+	{ "block", 'b', "[path=]PATH[,key=value...]", option_block,
+		"A disk: a raw file or block device, /dev/vda, vdb, ... in command-line order. ro; "
+		"root (adds root=/dev/vdX to the command line); sparse=BOOL (discard punches "
+		"holes, "
+		"default true); direct (bypass the page cache); lock=BOOL (flock the file, default "
+		"true); block-size=512..4096; id=SERIAL (at most 20 bytes); async-executor=uring "
+		"or "
+		"epoll (plain system calls; default: uring where the host allows it); queues=1..16 "
+		"(default: one per CPU, at most 8). May be repeated." },
+	{ "no-rng", 0, NULL, option_no_rng, "No virtio entropy device." },
+	{ "no-acpi", 0, NULL, option_no_acpi,
+		"Describe the machine with an MP table and virtio_mmio.device= words instead of "
+		"ACPI, "
+		"for kernels without it. Such a guest can reset but not power off." },
+	{ "timeout", 0, "SECONDS", option_timeout,
+		"End the machine with status 37 when it still runs after this time." },
+	{ "name", 0, "NAME", option_name, "Name of the machine, in log lines and in ps." },
+	{ "dump-tables", 0, "DIR", option_dump_tables,
+		"Write the firmware tables that the guest is given as files in DIR." },
+	{ "hypervisor", 0, "kvm[device=PATH]", option_hypervisor,
+		"The hypervisor's device. Default /dev/kvm." },
+	{ "force", 0, NULL, option_force, "Run even where KVM emulates each guest instruction." },
+	{ "log-level", 0, "LEVEL", option_log_level, "error, warn (the default), info or debug." },
+};
+
+static const struct option *option_find(const char *name, size_t len, char letter)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (letter && options[i].letter == letter)
+			return &options[i];
+		if (!letter && strlen(options[i].name) == len &&
+			!strncmp(options[i].name, name, len))
+			return &options[i];
+	}
+	return NULL;
+}
+
+/** One argument that starts with a dash. Advances *i over a separate value. */
+static int options_one(int argc, char **argv, int *i, struct config *c, struct err *err)
+{
+	const char *arg = argv[*i], *value = NULL, *eq;
+	const struct option *o;
+	char opt[64];
+
+	if (arg[1] != '-') {
+		o = option_find(NULL, 0, arg[1]);
+		if (o && arg[2])
+			value = arg + 2;
+	} else {
+		eq = strchr(arg + 2, '=');
+		o = option_find(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), 0);
+		if (eq)
+			value = eq + 1;
+	}
+	if (!o)
+		return err_set(err, EINVAL, "%s: no such option; see mayfly run --help", arg);
+	snprintf(opt, sizeof(opt), "--%s", o->name);
+	if (!o->value && value)
+		return err_set(err, EINVAL, "%s: takes no value", opt);
+	if (o->value && !value) {
+		if (*i + 1 >= argc)
+			return err_set(err, EINVAL, "%s: needs a value", opt);
+		value = argv[++*i];
+	}
+	return o->parse(opt, value, c, err);
+}
+
+int options_parse(int argc, char **argv, struct config *c, struct err *err)
+{
+	bool only_words = false;
+	int rc;
+
+	for (int i = 0; i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (!only_words && !strcmp(arg, "--")) {
+			only_words = true;
+			continue;
+		}
+		if (!only_words && (!strcmp(arg, "--help") || !strcmp(arg, "-h")))
+			return 1;
+		if (!only_words && arg[0] == '-' && arg[1])
+			rc = options_one(argc, argv, &i, c, err);
+		else if (c->kernel)
+			rc = err_set(err, EINVAL, "'%s': a KERNEL was given already: '%s'", arg,
+				c->kernel);
+		else
+			rc = option_string("KERNEL", arg, &c->kernel, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/** Breaks a paragraph into lines of at most width columns after indent blanks. */
+static void options_wrap(FILE *f, const char *text, int indent, int width)
+{
+	int col = 0;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (col && col + 1 + len > width - indent) {
+			fputc('\n', f);
+			col = 0;
+		}
+		if (!col)
+			col = fprintf(f, "%*s%.*s", indent, "", len, text) - indent;
+		else
+			col += fprintf(f, " %.*s", len, text);
+		text += len;
+		text += *text == ' ';
+	}
+	fputc('\n', f);
+}
+
+static void options_print_row(FILE *f, const struct option *o, enum options_format format)
+{
+	const char *eq = o->value ? " " : "", *value = o->value ? o->value : "";
+	char letter[8] = "";
+
+	if (o->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+	switch (format) {
+	case OPTIONS_HELP:
+		fprintf(f, "  %s--%s%s%s\n", letter, o->name, eq, value);
+		options_wrap(f, o->help, 8, 92);
+		return;
+	case OPTIONS_MARKDOWN:
+		fprintf(f, "| `%s--%s%s%s` | %s |\n", letter, o->name, eq, value, o->help);
+		return;
+	case OPTIONS_MAN:
+		fprintf(f, ".TP\n.B %s\\-\\-%s%s%s\n%s\n", letter, o->name, eq, value, o->help);
+	}
+}
+
+void options_print(FILE *f, enum options_format format)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		options_print_row(f, &options[i], format);
+}

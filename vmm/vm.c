@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * How a machine comes to be and ends: open, build, load, run, end.
+ *
+ * Invariants:
+ * 1. Nothing runs before everything was opened and loaded: an error before that leaves no
+ *    trace but its line.
+ * 2. The end is decided once (vm_end); the order of ending is fixed: vCPUs stop, terminal
+ *    back, output drained, devices stopped.
+ */
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define RNG_SEED_LEN  64
+#define DRAIN_SECONDS 5 /* how long a stopped machine waits for the readers of its output */
+
+void vm_end(struct vm *vm, enum status status, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&vm->end_lock);
+	if (!vm->ended) {
+		vm->ended = true;
+		vm->end_status = status;
+		va_start(ap, fmt);
+		vsnprintf(vm->end_reason.msg, sizeof(vm->end_reason.msg), fmt, ap);
+		va_end(ap);
+		atomic_store(&vm->ending, true);
+		fd_event_signal(vm->end_fd);
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+}
+
+static void vm_on_power(void *ctx, enum power_event ev)
+{
+	switch (ev) {
+	case POWER_OFF:
+		vm_end(ctx, STATUS_OK, "the guest powered off");
+		return;
+	case POWER_RESET:
+		vm_end(ctx, STATUS_RESET, "the guest asked for a reset");
+		return;
+	case POWER_PANIC:
+		vm_end(ctx, STATUS_PANIC, "the guest's kernel panicked");
+		return;
+	case POWER_CRASH_LOADED:
+		log_info("the guest's kernel panicked and starts its crash kernel");
+	}
+}
+
+/* ---- build ---- */
+
+static int vm_open_hypervisor(struct vm *vm, struct err *err)
+{
+	struct arch_speed speed;
+	int rc = hv_open(vm->cfg->kvm_device, &vm->hv, err);
+
+	if (rc)
+		return rc;
+	for (const struct arch_cap *c = arch_caps; c->name; c++)
+		if (c->required && !hv_cap(vm->hv, c->cap))
+			return err_set(err, ENOSYS, "KVM: this host has no %s, needed for %s",
+				c->name, c->use);
+	if (vm->cfg->force || !arch_speed_suspect())
+		return 0;
+	rc = arch_speed_probe(vm->hv, &speed, err);
+	if (!rc && speed.emulated)
+		return err_set(err, ENOSYS,
+			"KVM: this host emulates each guest instruction (a loop took %llu us, %llu "
+			"us "
+			"outside): a kernel would crawl or fail; --force runs it all the same",
+			(unsigned long long)speed.guest_ns / 1000,
+			(unsigned long long)speed.host_ns / 1000);
+	return rc;
+}
+
+static int vm_create_cpus(struct vm *vm, struct err *err)
+{
+	unsigned n = (unsigned)vm->cfg->cpus;
+
+	vm->cpu = calloc(n, sizeof(*vm->cpu));
+	if (!vm->cpu)
+		return err_errno(err, ENOMEM, "--cpus");
+	for (unsigned i = 0; i < n; i++) {
+		int rc = hv_vcpu_create(vm->hvm, i, &vm->cpu[i].hv, err);
+
+		if (rc)
+			return rc;
+		vm->cpu[i].vm = vm;
+		vm->cpu[i].id = i;
+		vm->nr_cpus = i + 1;
+		rc = arch_vcpu_init(vm->hv, vm->cpu[i].hv, i, n, &vm->entry, err);
+		if (rc)
+			return err_prefix(err, rc, "--cpus: CPU %u", i);
+	}
+	return 0;
+}
+
+static void vm_free_text(char **text)
+{
+	free(*text);
+}
+
+/** Opens what is to be loaded; a file that is not there stops us before anything is made. */
+static int vm_open_payload(const struct config *cfg, int *kernel, int *initrd, struct err *err)
+{
+	*kernel = fd_open("KERNEL", cfg->kernel, O_RDONLY, err);
+	if (*kernel < 0)
+		return *kernel;
+	if (!cfg->initrd)
+		return 0;
+	*initrd = fd_open("--initrd", cfg->initrd, O_RDONLY, err);
+	return *initrd < 0 ? *initrd : 0;
+}
+
+static int vm_load(struct vm *vm, int kernel_fd, int initrd_fd, struct err *err)
+{
+	static const size_t words_len = (size_t)ARCH_MAX_VIRTIO * 48 + 1;
+	__cleanup(vm_free_text) char *words = malloc(words_len);
+	__cleanup(vm_free_text) char *cmdline = NULL;
+	uint8_t seed[RNG_SEED_LEN];
+	struct arch_boot boot = {
+		.nr_cpus = (unsigned)vm->cfg->cpus,
+		.no_acpi = vm->cfg->no_acpi,
+		.dev = vm->dev,
+		.nr_devs = vm->nr_devs,
+		.kernel_fd = kernel_fd,
+		.initrd_fd = initrd_fd,
+		.kernel_path = vm->cfg->kernel,
+		.initrd_path = vm->cfg->initrd,
+		.rng_seed = seed,
+		.rng_seed_len = sizeof(seed),
+	};
+	int rc;
+
+	if (!words)
+		return err_errno(err, ENOMEM, "--params");
+	arch_cmdline_words(&boot, words, words_len);
+	cmdline = config_cmdline(vm->cfg, words);
+	if (!cmdline)
+		return err_errno(err, ENOMEM, "--params");
+	boot.cmdline = cmdline;
+	log_debug("command line: %s", cmdline);
+	/* Never blocks for long: the host has booted. */
+	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return err_errno(err, errno, "entropy for the guest");
+	rc = arch_load(&vm->gm, &boot, &vm->entry, err);
+	explicit_bzero(seed, sizeof(seed));
+	if (!rc && vm->cfg->dump_tables)
+		rc = arch_dump_tables(&boot, vm->cfg->dump_tables, err);
+	return rc;
+}
+
+static int vm_build(struct vm *vm, struct err *err)
+{
+	fd_auto int kernel_fd = -1, initrd_fd = -1;
+	int rc = vm_open_payload(vm->cfg, &kernel_fd, &initrd_fd, err);
+
+	if (rc)
+		return rc;
+	vm->end_status = STATUS_NO_HYPERVISOR;
+	rc = vm_open_hypervisor(vm, err);
+	if (rc)
+		return rc;
+	vm->end_status = STATUS_FAILED;
+	rc = hv_vm_create(vm->hv, &vm->hvm, err);
+	if (!rc)
+		rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
+	if (!rc)
+		rc = hv_map_ram(vm->hvm, &vm->gm, err);
+	if (!rc)
+		rc = loop_create(&vm->loop, err);
+	if (!rc)
+		rc = devices_create(vm, err);
+	if (!rc)
+		rc = vm_load(vm, kernel_fd, initrd_fd, err);
+	if (!rc)
+		rc = vm_create_cpus(vm, err);
+	return rc;
+}
+
+enum status vm_create(const struct config *cfg, struct vm **ret, struct err *err)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	enum status status;
+	int rc;
+
+	if (!vm) {
+		err_errno(err, ENOMEM, "machine");
+		return STATUS_FAILED;
+	}
+	vm->cfg = cfg;
+	vm->ack_fd = -1;
+	vm->end_status = STATUS_FAILED;
+	vm->power = (struct power){ .event = vm_on_power, .ctx = vm };
+	for (unsigned i = 0; i < VM_MAX_DEVS; i++)
+		vm->line[i].fd = -1;
+	pthread_mutex_init(&vm->end_lock, NULL);
+	rc = vm->end_fd = fd_event();
+	if (rc < 0)
+		err_errno(err, -rc, "machine");
+	else
+		rc = vm_build(vm, err);
+	if (rc < 0) {
+		status = vm->end_status;
+		terminal_restore();
+		vm_destroy(vm);
+		return status;
+	}
+	*ret = vm;
+	return STATUS_OK;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (!vm)
+		return;
+	devices_destroy(vm);
+	for (unsigned i = 0; i < vm->nr_cpus; i++)
+		hv_vcpu_destroy(vm->cpu[i].hv);
+	free(vm->cpu);
+	arch_vm_destroy(vm->arch);
+	loop_destroy(vm->loop);
+	hv_vm_destroy(vm->hvm);
+	hv_close(vm->hv);
+	gm_fini(&vm->gm);
+	fd_close(&vm->ack_fd);
+	fd_close(&vm->end_fd);
+	pthread_mutex_destroy(&vm->end_lock);
+	free(vm);
+}
+
+/* ---- run ---- */
+
+static void *vm_io_thread(void *arg)
+{
+	struct vm *vm = arg;
+
+	pthread_setname_np(pthread_self(), "io");
+	loop_run(vm->loop);
+	return NULL;
+}
+
+static int vm_start(struct vm *vm, struct err *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	/* Threads take no signal but the kick, which reaches them by name. */
+	sigfillset(&all);
+	sigdelset(&all, SIGUSR1);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	hv_kick_init();
+	rc = pthread_create(&vm->io_thread, NULL, vm_io_thread, vm);
+	if (rc) {
+		rc = err_errno(err, rc, "I/O thread");
+	} else {
+		vm->io_started = true;
+		rc = vcpu_start_all(vm, err);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+static int vm_timer(uint64_t seconds)
+{
+	struct itimerspec t = { .it_value.tv_sec = (time_t)seconds };
+	int fd;
+
+	if (!seconds)
+		return -1;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	BUG_ON(fd >= 0 && timerfd_settime(fd, 0, &t, NULL));
+	return fd;
+}
+
+static void vm_end_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+}
+
+/** The main thread's life: until the guest, the clock or a signal ends the machine. */
+static void vm_wait(struct vm *vm)
+{
+	struct signalfd_siginfo si;
+	sigset_t set;
+
+	vm_end_signals(&set);
+	fd_auto int sig_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	fd_auto int timer_fd = vm_timer(vm->cfg->timeout_s);
+	struct pollfd p[] = {
+		{ .fd = vm->end_fd, .events = POLLIN },
+		{ .fd = sig_fd, .events = POLLIN },
+		{ .fd = timer_fd, .events = POLLIN },
+	};
+
+	BUG_ON(sig_fd < 0);
+	while (poll(p, ARRAY_SIZE(p), -1) < 0)
+		BUG_ON(errno != EINTR);
+	if (p[1].revents && read(sig_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		vm->end_signal = (int)si.ssi_signo;
+		vm_end(vm, STATUS_FAILED, "stopped by signal %d (%s)", vm->end_signal,
+			sigdescr_np(vm->end_signal));
+	}
+	if (p[2].revents)
+		vm_end(vm, STATUS_TIMEOUT, "--timeout: the guest still ran after %llu s",
+			(unsigned long long)vm->cfg->timeout_s);
+}
+
+/** A second signal, or a reader that takes nothing, must not keep a stopped machine. */
+static enum status vm_stuck_status; /* set before the handler is */
+
+static void vm_on_stuck(int sig __unused)
+{
+	_exit((int)vm_stuck_status);
+}
+
+static void vm_guard_drain(struct vm *vm)
+{
+	struct sigaction sa = { .sa_handler = vm_on_stuck };
+	sigset_t set;
+
+	vm_stuck_status = vm->end_status;
+	vm_end_signals(&set);
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sigismember(&set, sig) == 1)
+			sigaction(sig, &sa, NULL);
+	sigaction(SIGALRM, &sa, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	if (vm->end_status == STATUS_TIMEOUT || vm->end_signal)
+		alarm(DRAIN_SECONDS);
+}
+
+static void vm_stop(struct vm *vm)
+{
+	atomic_store(&vm->ending, true);
+	for (unsigned i = 0; i < ARCH_MAX_UARTS; i++)
+		if (vm->uart[i])
+			uart_release(vm->uart[i]);
+	vcpu_stop_all(vm);
+	terminal_restore();
+	vm_guard_drain(vm);
+	devices_drain(vm);
+	for (unsigned i = 0; i < vm->nr_virtio; i++)
+		virtio_mmio_stop(vm->virtio[i]);
+	if (vm->io_started) {
+		loop_stop(vm->loop);
+		pthread_join(vm->io_thread, NULL);
+		vm->io_started = false;
+	}
+}
+
+enum status vm_run(struct vm *vm, struct err *err)
+{
+	struct err start_err;
+	sigset_t set;
+
+	vm_end_signals(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (vm_start(vm, &start_err))
+		vm_end(vm, STATUS_FAILED, "%s", start_err.msg);
+	vm_wait(vm);
+	vm_stop(vm);
+	*err = vm->end_reason;
+	return vm->end_status;
+}

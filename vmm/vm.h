@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One machine: parse -> validate -> open -> build -> load -> run -> end. main.c calls
+ * vm_create, vm_run and vm_destroy; the rest of vmm/ fills in its steps.
+ *
+ * Threads: the main thread builds, waits and ends. One thread per vCPU runs the guest. The
+ * I/O thread runs the loop on which all devices live.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "arch/arch.h"
+#include "base/chardev.h"
+#include "base/loop.h"
+#include "bus/bus.h"
+#include "devices/power.h"
+#include "devices/uart.h"
+#include "hypervisor/hv.h"
+#include "memory/memory.h"
+#include "virtio-mmio/mmio.h"
+#include "vmm/config.h"
+#include "vmm/status.h"
+#include "vmm/terminal.h"
+
+#define VM_MAX_DEVS (ARCH_MAX_VIRTIO + ARCH_MAX_UARTS + 4)
+
+struct vm;
+
+struct vcpu {
+	struct vm *vm;      /* set before start */
+	unsigned id;        /* set before start */
+	struct hv_vcpu *hv; /* owned */
+	pthread_t thread;   /* set before start, valid while started */
+	bool started;       /* main thread */
+};
+
+struct vm {
+	const struct config *cfg; /* set before start, as all below unless said */
+	struct hv *hv;            /* owned, as all pointers below */
+	struct hv_vm *hvm;
+	struct arch_vm *arch;
+	struct guest_memory gm;
+	struct bus mmio, pio;
+	struct arch_entry entry;
+
+	struct loop *loop; /* devices live here */
+	pthread_t io_thread;
+	bool io_started; /* main thread */
+
+	struct dev_desc dev[VM_MAX_DEVS]; /* what firmware tables say */
+	unsigned nr_devs;
+	struct irq_line line[VM_MAX_DEVS]; /* of dev[i]; fd -1 without */
+
+	struct uart *uart[ARCH_MAX_UARTS];
+	struct virtio_mmio *virtio[ARCH_MAX_VIRTIO];
+	unsigned nr_virtio;
+	uint8_t *pages; /* register pages of the virtio devices */
+	size_t pages_len;
+	int ack_fd; /* where plain InterruptACKs go */
+	struct power power;
+	struct terminal_escape escape; /* loop thread */
+
+	struct vcpu *cpu;
+	unsigned nr_cpus;
+
+	int end_fd;         /* eventfd: signalled when the end is set */
+	atomic_bool ending; /* vCPUs stop when they see it */
+	pthread_mutex_t end_lock;
+	enum status end_status; /* guarded by end_lock; while building, what a failure means */
+	bool ended;             /* guarded by end_lock */
+	struct err end_reason;  /* guarded by end_lock: one line */
+	int end_signal;         /* main thread: the signal that ended us, or 0 */
+};
+
+/**
+ * Opens, builds and loads all that cfg asks for; nothing runs yet. Returns STATUS_OK, or
+ * STATUS_NO_HYPERVISOR or STATUS_FAILED with err.
+ */
+enum status __must_check vm_create(const struct config *cfg, struct vm **ret, struct err *err);
+/** Runs until the end; returns the status, with its line in err. */
+enum status vm_run(struct vm *vm, struct err *err);
+/** NULL is fine. */
+void vm_destroy(struct vm *vm);
+
+/** Ends the machine. The first call decides the status and the line; any thread. */
+void vm_end(struct vm *vm, enum status status, const char *fmt, ...) __printf(3, 4);
+
+/* ---- vcpu.c ---- */
+int __must_check vcpu_start_all(struct vm *vm, struct err *err);
+/** Makes them leave the guest and joins them. After vm->ending was set. */
+void vcpu_stop_all(struct vm *vm);
+
+/* ---- devices.c: everything a guest can touch ---- */
+int __must_check devices_create(struct vm *vm, struct err *err);
+/** Output that the guest handed over reaches its files. After the vCPUs stopped. */
+void devices_drain(struct vm *vm);
+void devices_destroy(struct vm *vm);
+
+/* ---- serial.c ---- */
+/** Opens the stream of a serial line; *ret is NULL for a sink. */
+int __must_check serial_open(
+	struct vm *vm, const struct serial_config *s, struct chardev **ret, struct err *err);

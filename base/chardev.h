@@ -2,9 +2,10 @@
 /*
  * A byte stream for a console: an input and an output fd, each optional, on a loop.
  *
- * Output never blocks the loop: bytes are written only when the fd says it can take them,
- * 4096 at a time (PIPE_BUF), so that a slow reader stops its guest and nothing else. fds are
- * not made non-blocking, because their file description may be shared with the shell.
+ * Output never blocks the loop: bytes are written only when the fd says it can take them, so
+ * that a slow reader stops its guest and nothing else. The given fds are not made
+ * non-blocking, because their file description may be shared with the shell; chardev.c opens
+ * a description of its own where it can.
  *
  * Loop thread, except creation and destruction.
  */
@@ -23,7 +24,8 @@ struct chardev_config {
 	const char *path; /* the output's name, likewise */
 	/*
 	 * Looks at input before the guest does, may shorten it in place (the escape key).
-	 * May be NULL. Returns the bytes left in buf.
+	 * May be NULL. Returns the bytes left in buf. Where there is one, a little input is
+	 * read ahead also while the user wants none, so that the key works on a hung guest.
 	 */
 	size_t (*filter)(void *ctx, uint8_t *buf, size_t len);
 	/* Output failed for good (disk full, reader gone): a sentence; later bytes are dropped. */
@@ -52,10 +54,14 @@ void chardev_want_input(struct chardev *c, bool want);
 size_t chardev_read(struct chardev *c, void *buf, size_t len);
 
 /**
- * Takes what can be written now without blocking; returns how many bytes. When less than
- * len, the user's writable is called later. A failed or absent output takes everything.
+ * Takes what can be written now without blocking, at most 64 KiB; returns how many bytes.
+ * When less than len, the user's writable is called later. A failed or absent output takes
+ * everything.
  */
 size_t chardev_write(struct chardev *c, const void *buf, size_t len);
+
+/** The user's writable is called later, once: for a user that has had its share of the loop. */
+void chardev_want_output(struct chardev *c);
 
 /** Writes all of buf, waiting for the reader. For the machine's end only. */
 void chardev_write_all(struct chardev *c, const void *buf, size_t len);

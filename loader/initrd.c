@@ -15,13 +15,12 @@
 static int initrd_place(const struct guest_memory *gm, uint64_t size, const struct kernel_image *k,
 	gpa_t limit, gpa_t *ret_start, struct err *err)
 {
-	gpa_t from, top;
-	uint64_t len;
+	gpa_t top;
 
 	/* initrd_max is the last byte's address; the comparison spares the +1 that could wrap. */
 	top = align_down_u64(k->initrd_max < limit ? k->initrd_max + 1 : limit, PAGE_SIZE_4K);
-	if (!align_up_u64(size, PAGE_SIZE_4K, &len) || !align_up_u64(k->end, PAGE_SIZE_4K, &from) ||
-		!place_highest(gm, from, top, PAGE_SIZE_4K, len, ret_start))
+	/* Both ends of the window are on a page, so that size may be taken as it is. */
+	if (!place_highest(gm, k->end, top, PAGE_SIZE_4K, size, ret_start))
 		return err_set(err, ENOSPC,
 			"needs %" PRIu64
 			" bytes of RAM in one piece between the kernel's end 0x%" PRIx64

@@ -33,8 +33,8 @@
 /* ELF: header, 3 program headers (two PT_LOAD, one PT_NOTE), two notes, two segments. */
 #define LI_ELF_PHOFF  64
 #define LI_ELF_NOTES  (LI_ELF_PHOFF + 3 * sizeof(Elf64_Phdr))
-#define LI_ELF_XEN    (LI_ELF_NOTES + 20) /* the second note */
-#define LI_ELF_NOTELN (20 + 24)
+#define LI_ELF_XEN    (LI_ELF_NOTES + 24) /* the second note */
+#define LI_ELF_NOTELN (24 + 24)
 #define LI_ELF_TEXT   0x140
 #define LI_ELF_TEXTLN 0x40
 #define LI_ELF_DATA   (LI_ELF_TEXT + LI_ELF_TEXTLN)
@@ -138,8 +138,9 @@ static inline void li_elf(struct li *t)
 	*li_phdr(t, 2) = (Elf64_Phdr){
 		.p_type = PT_NOTE, .p_offset = LI_ELF_NOTES, .p_filesz = LI_ELF_NOTELN
 	};
-	/* A descriptor of one byte, so that the walk must round up to get to the next. */
+	/* A name of 5 bytes and a descriptor of 1: the walk must round up both. */
 	li_note(t, LI_ELF_NOTES, 99, 1);
+	le32_put(t->file + LI_ELF_NOTES, 5);
 	li_note(t, LI_ELF_XEN, 18, 8);
 	le64_put(t->file + LI_ELF_XEN + 16, LI_ELF_ADDR + 8);
 	for (unsigned i = 0; i < LI_ELF_TEXTLN + LI_ELF_DATALN; i++)

@@ -295,6 +295,8 @@ static void a_kernel_is_not_put_above_4_gib(void **state)
 	li_refuses(t, ENOSPC, "there are 0");
 	t->file[0x234] = 0;
 	li_refuses(t, ENOSPC, "there are 0");
+	le64_put(t->file + 0x258, 4 * GIB + 64 * KIB);
+	li_refuses(t, ENOSPC, "there are 0");
 	free(high);
 }
 

@@ -162,11 +162,11 @@ static void a_note_cut_off_by_its_segment_is_refused(void **state)
 	li_phdr(t, 2)->p_filesz = LI_ELF_NOTELN - 1;
 	li_refuses(t, EINVAL, "has a note of 24 bytes where 23 are left");
 	/* Less than a note's header is padding. */
-	li_phdr(t, 2)->p_filesz = 20 + 11;
+	li_phdr(t, 2)->p_filesz = 24 + 11;
 	li_loads(t);
 	assert_int_equal(t->k.kind, KERNEL_ELF_LINUX);
 	/* The last note's own padding may be missing. */
-	li_phdr(t, 2)->p_filesz = 17;
+	li_phdr(t, 2)->p_filesz = 21;
 	li_loads(t);
 	assert_int_equal(t->k.kind, KERNEL_ELF_LINUX);
 }
@@ -193,9 +193,10 @@ static void notes_without_end_are_refused(void **state)
 	li_elf(t);
 	li_phdr(t, 2)->p_offset = LI_ELF_LEN;
 	li_phdr(t, 2)->p_filesz = 256 * 12;
-	t->len = LI_ELF_LEN + 257 * 12;
+	t->len = LI_ELF_LEN + 256 * 12;
 	li_loads(t);
 	li_phdr(t, 2)->p_filesz = 257 * 12;
+	t->len = LI_ELF_LEN + 257 * 12;
 	li_refuses(t, EINVAL, "more than 256 notes");
 }
 
@@ -381,6 +382,23 @@ static void segments_that_overlap_are_refused(void **state)
 	li_refuses(t, EINVAL, "overlap");
 }
 
+static void only_segments_that_are_loaded_overlap(void **state)
+{
+	struct li *t = *state;
+	Elf64_Phdr note;
+
+	/* Linux's notes lie in its text, and both say so. */
+	li_elf(t);
+	note = *li_phdr(t, 2);
+	note.p_paddr = LI_ELF_ADDR + 8;
+	note.p_memsz = note.p_filesz;
+	*li_phdr(t, 2) = *li_phdr(t, 0);
+	*li_phdr(t, 0) = note;
+	li_loads(t);
+	assert_int_equal(t->k.kind, KERNEL_ELF_PVH);
+	assert_int_equal(t->k.start, LI_ELF_ADDR);
+}
+
 static void a_segment_may_be_all_bss(void **state)
 {
 	struct li *t = *state;
@@ -435,6 +453,7 @@ int main(void)
 		LI_TEST(a_segment_outside_of_ram_is_refused),
 		LI_TEST(a_segment_below_low_is_refused),
 		LI_TEST(segments_that_overlap_are_refused),
+		LI_TEST(only_segments_that_are_loaded_overlap),
 		LI_TEST(a_segment_may_be_all_bss),
 		LI_TEST(a_segment_may_cross_adjacent_regions),
 	};

@@ -170,6 +170,20 @@ static void ram_up_to_the_last_address_does_not_wrap(void **state)
 	assert_int_equal(gpa, UINT64_MAX - 8191);
 }
 
+static void the_highest_place_is_aligned(void **state)
+{
+	struct li *t = *state;
+	gpa_t gpa;
+
+	assert_true(place_highest(&t->gm, 0, 3 * MIB - 1, 64 * KIB, 1, &gpa));
+	assert_int_equal(gpa, 3 * MIB - 64 * KIB);
+	/* Only the lowest multiple in the window is left. */
+	assert_true(place_highest(&t->gm, 2 * MIB + 1, 2 * MIB + 65 * KIB, 64 * KIB, KIB, &gpa));
+	assert_int_equal(gpa, 2 * MIB + 64 * KIB);
+	assert_false(
+		place_highest(&t->gm, 2 * MIB + 1, 2 * MIB + 65 * KIB, 64 * KIB, KIB + 1, &gpa));
+}
+
 static void ram_begins_and_ends_where_it_does(void **state)
 {
 	struct li *t = *state;
@@ -194,6 +208,7 @@ int main(void)
 		LI_TEST(an_initrd_that_cannot_be_read_is_an_io_error),
 		LI_TEST(adjacent_regions_are_one_piece),
 		LI_TEST(ram_up_to_the_last_address_does_not_wrap),
+		LI_TEST(the_highest_place_is_aligned),
 		LI_TEST(ram_begins_and_ends_where_it_does),
 	};
 

@@ -37,6 +37,11 @@ static int fd_number_of(const char *path)
 	return -1;
 }
 
+static const char *fd_mode_name(int mode)
+{
+	return mode == O_RDONLY ? "reading" : mode == O_WRONLY ? "writing" : "reading and writing";
+}
+
 int fd_open(const char *opt, const char *path, int flags, struct err *err)
 {
 	int n = fd_number_of(path), fd, mode;
@@ -51,7 +56,7 @@ int fd_open(const char *opt, const char *path, int flags, struct err *err)
 	mode &= O_ACCMODE;
 	if (mode != O_RDWR && mode != (flags & O_ACCMODE))
 		return err_set(err, EACCES, "%s: %s: the descriptor was not opened for %s", opt,
-			path, (flags & O_ACCMODE) == O_RDONLY ? "reading" : "writing");
+			path, fd_mode_name(flags & O_ACCMODE));
 	fd = fcntl(n, F_DUPFD_CLOEXEC, 3);
 	return fd >= 0 ? fd : err_errno(err, errno, "%s: %s", opt, path);
 }

@@ -41,6 +41,10 @@ void log_at(enum log_level level, const char *fmt, ...)
 	if (n < 0)
 		return;
 	len = MIN(len + (size_t)n, sizeof(line) - 2);
+	/* Text of a guest or a user must not look like a line of ours. */
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
 	line[len++] = '\n';
 	/* One write, so that lines of threads and processes do not mix. Nowhere to report failure.
 	 */

@@ -3,7 +3,10 @@
  * Invariants:
  * 1. A batch of events from one epoll_wait is walked by index in `ready`; loop_del clears
  *    the entries of the watch it removes, so no callback comes after it.
- * 2. Calls queue on a list under `lock`; `wake` is signalled for each.
+ * 2. A paused watch (events 0) stays in the epoll set as EPOLLET: epoll reports errors and
+ *    hang-ups whether asked or not, and level-triggered they would spin the loop. What it
+ *    reports is dropped here; resuming looks at the fd again.
+ * 3. Calls queue on a list under `lock`; `wake` is signalled for each.
  */
 #include "base/loop.h"
 
@@ -83,9 +86,14 @@ void loop_destroy(struct loop *l)
 	free(l);
 }
 
+static uint32_t loop_epoll_events(uint32_t events)
+{
+	return events ? events : EPOLLET;
+}
+
 int loop_add(struct loop *l, struct watch *w, int fd, uint32_t events, loop_fn fn)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = w };
+	struct epoll_event ev = { .events = loop_epoll_events(events), .data.ptr = w };
 
 	BUG_ON(w->active);
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
@@ -99,7 +107,7 @@ int loop_add(struct loop *l, struct watch *w, int fd, uint32_t events, loop_fn f
 
 void loop_mod(struct loop *l, struct watch *w, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.ptr = w };
+	struct epoll_event ev = { .events = loop_epoll_events(events), .data.ptr = w };
 
 	BUG_ON(!w->active);
 	if (w->events == events)
@@ -150,7 +158,7 @@ void loop_run(struct loop *l)
 		for (int i = 0; i < l->nr_ready; i++) {
 			struct watch *w = l->ready[i].data.ptr;
 
-			if (w)
+			if (w && w->events)
 				w->fn(w, l->ready[i].events);
 		}
 		l->nr_ready = 0;

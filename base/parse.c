@@ -18,6 +18,7 @@ static int parse_digit(char c)
 int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	unsigned base = 10;
+	bool fits = true;
 	uint64_t v = 0;
 
 	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
@@ -32,9 +33,9 @@ int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
 		if (d >= base)
 			return -EINVAL;
 		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
-			return -ERANGE;
+			fits = false; /* still look at the rest: it may not be a number */
 	}
-	if (v < min || v > max)
+	if (!fits || v < min || v > max)
 		return -ERANGE;
 	*ret = v;
 	return 0;

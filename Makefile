@@ -106,6 +106,55 @@ $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(call obj,$(FAKE_
 unit-tests: $(TESTS)
 fuzzers: $(FUZZERS)
 
+.PHONY: print-TESTS print-FUZZERS
+print-TESTS:
+	@echo $(TESTS)
+print-FUZZERS:
+	@echo $(FUZZERS)
+
+# --- what people type
+
+.PHONY: help run test check bench guest-images docs install
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make               the monitor, build/ARCH/release/mayfly
+#: make run           boot a Linux guest and see it say so (installs what that needs)
+run:
+	@tools/setup run
+	@+$(MAKE) --no-print-directory all
+	@tools/run $(ARCH)
+
+#: make test          all tests (installs what they need; builds the guest kernel once)
+test:
+	@tools/setup test
+	@tests/run $(ARCH)
+
+#: make check         formatting, layering, sizes, static analysis
+check:
+	@tools/setup test
+	@tools/check
+
+#: make bench         figures beside other monitors, written to docs/bench.md
+bench: all
+	@tools/setup bench
+	@tests/bench/run $(ARCH)
+
+#: make guest-images  guest kernel, initramfs and root image, in build/guest-images/ARCH
+guest-images:
+	@tools/setup images
+	@guest-images/build --link build/guest-images/$(ARCH) kernel distro initramfs tiny rootfs
+
+#: make docs          docs/cli.md and docs/mayfly.1 from the option table
+docs: all
+	@tools/gen-docs $(BIN)
+
+#: make install       DESTDIR, PREFIX=/usr/local
+install: all
+	install -D -m 755 $(BIN).stripped $(DESTDIR)$(PREFIX)/bin/mayfly
+	install -D -m 644 docs/mayfly.1 $(DESTDIR)$(PREFIX)/share/man/man1/mayfly.1
+
+#: make clean         remove build/ (images stay in their cache)
 .PHONY: FORCE clean
 FORCE:
 clean:

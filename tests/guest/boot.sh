@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Kernels of every format, CPUs, memory, how devices are found, what the kernel's log says.
+
+UP='mayfly guest: Linux .* is up'
+
+boots() {
+	script <<-'END'
+		true
+	END
+	guest --mem 256 "$1"
+	expect 0 "$UP"
+	said 'the guest powered off'
+}
+
+test_bzimage_boots() { boots /images/bzImage; }
+test_vmlinux_with_pvh_note_boots() { boots /images/vmlinux; }
+test_vmlinux_without_pvh_note_boots() { boots /images/vmlinux-nopvh; }
+test_distribution_kernel_boots() { boots /images/distro-bzImage; }
+
+# A stock kernel with its drivers in modules finds the devices through ACPI.
+test_distribution_kernel_uses_a_disk() {
+	dd if=/dev/urandom of=disk bs=64k count=16 2>/dev/null
+	script <<-'END'
+		sha256sum </dev/vda
+	END
+	zcat /images/distro-modules.cpio.gz >modules.cpio
+	cat modules.cpio initrd >both
+	RD=$T/both
+	guest --mem 256 --block disk /images/distro-bzImage
+	expect 0 "$(sha256sum <disk | cut -d' ' -f1)"
+}
+
+# The kernel's log of a machine with each kind of device: no error, no wait for what is not there.
+test_log_is_clean() {
+	dd if=/dev/zero of=disk bs=1M count=1 2>/dev/null
+	script <<-'END'
+		dmesg | sed 's/^/log: /'
+		ls /sys/bus/acpi/devices | grep -c LNRO0005 | sed 's/^/acpi devices: /'
+		cat /sys/devices/system/clocksource/clocksource0/current_clocksource
+	END
+	guest --mem 256 --block disk --serial type=sink,hardware=virtio-console $KERNEL
+	expect 0 'log: .*Linux version'
+	expect 0 'acpi devices: 3'
+	! grep -iE 'log: .*(ACPI.*(error|warning|exception)|BIOS bug|firmware bug)' out >bad ||
+		fail "ACPI: $(head -n 1 bad)"
+	! grep -iE 'log: .*(call trace|bug:|lost interrupt|unable to calibrate|i8042.*(no controller|timeout))' out >bad ||
+		fail "$(head -n 1 bad)"
+	grep -q 'log: .*crng init done' out || fail "the random generator was not ready"
+	# Entropy must be there before the first program: the seed is mixed in at boot.
+	ready=$(grep -n 'crng init done' out | head -n 1 | cut -d: -f1)
+	init=$(grep -n 'Run /init' out | head -n 1 | cut -d: -f1)
+	[ "$ready" -lt "$init" ] || fail "the random generator was ready only after init"
+}
+
+# cpus N: all come up, and each runs a program.
+cpus() {
+	script <<-'END'
+		echo "online: $(nproc)"
+		for c in $(seq 0 $(($(nproc) - 1))); do
+			taskset -c "$c" sh -c 'cut -d" " -f39 /proc/self/stat'
+		done | sort -un | wc -l | sed 's/^/ran on: /'
+	END
+	guest --mem 512 --cpus "$1" $KERNEL
+	expect 0 "online: $1\$"
+	expect 0 "ran on: $1\$"
+}
+test_one_cpu() { cpus 1; }
+test_two_cpus() { cpus 2; }
+test_eight_cpus() { cpus 8; }
+test_sixty_four_cpus() {
+	script <<-'END'
+		echo "online: $(nproc)"
+	END
+	guest --mem 1024 --cpus num-cores=64 $KERNEL
+	expect 0 'online: 64$'
+}
+
+# memory MIB: the kernel's System RAM adds up to all of it but the legacy hole below 1 MiB,
+# and the last page holds what is written to it.
+memory() {
+	script <<-'END'
+		sum=0
+		while IFS=' :-' read -r from to name; do
+			sum=$((sum + 0x$to - 0x$from + 1))
+			last=$to
+		done <<-LIST
+			$(grep ' : System RAM' /proc/iomem | sed 's/^ *//')
+		LIST
+		echo "ram: $((sum >> 10)) KiB"
+		echo "last: $((0x$last >> 20))"
+		awk '$1 == "MemTotal:" { print "total: " int($2 / 1024) }' /proc/meminfo
+	END
+	guest --mem "$1" -p quiet $KERNEL
+	expect 0 'ram: '
+	seen=$(sed -n 's/^ram: \([0-9]*\) KiB.*/\1/p' out)
+	# The kernel keeps its first page and the hole from 640 KiB to 1 MiB to itself.
+	missing=$(($1 * 1024 - seen))
+	[ $missing -ge 0 ] && [ $missing -le 400 ] || fail "$missing KiB of $1 MiB are not RAM"
+	total=$(sed -n 's/^total: \([0-9]*\).*/\1/p' out)
+	[ "$total" -gt $(($1 * 93 / 100)) ] || fail "only $total MiB of $1 MiB can be used"
+}
+test_memory_128_mib() { memory 128; }
+test_memory_3_gib() { memory 3072; }
+test_memory_5_gib() { memory 5120; }
+
+test_initrd_is_complete() {
+	dd if=/dev/urandom of=rd-file bs=1M count=24 2>/dev/null
+	mkdir rd
+	mv rd-file rd/blob
+	printf 'sha256sum </blob\n' >rd/test.sh
+	(cd rd && printf 'test.sh\nblob\n' | cpio -o -H newc 2>/dev/null) >rd.cpio
+	cat $INITRD rd.cpio >initrd
+	RD=$T/initrd
+	guest --mem 256 $KERNEL
+	expect 0 "$(sha256sum <rd/blob | cut -d' ' -f1)"
+}
+
+test_command_line_arrives() {
+	script <<-'END'
+		cat /proc/cmdline
+	END
+	guest --mem 256 --params 'first=1' -p "second='two words'" $KERNEL
+	expect 0 "^panic=-1 console=ttyS0 .*first=1 second='two words'\$"
+}
+
+# Devices named on the command line, with an MP table for CPUs and lines.
+test_without_acpi() {
+	dd if=/dev/urandom of=a bs=64k count=4 2>/dev/null
+	dd if=/dev/urandom of=b bs=64k count=4 2>/dev/null
+	script <<-'END'
+		echo "online: $(nproc)"
+		sha256sum /dev/vda /dev/vdb
+		dd if=/dev/hwrng bs=16 count=1 2>/dev/null | wc -c | sed 's/^/random: /'
+		[ ! -d /sys/firmware/acpi/tables ] && echo 'no tables'
+	END
+	guest --mem 256 --cpus 2 --no-acpi --block a --block b -p end=reboot $KERNEL
+	expect 32 'online: 2'
+	expect 32 "$(sha256sum <a | cut -d' ' -f1)  /dev/vda"
+	expect 32 "$(sha256sum <b | cut -d' ' -f1)  /dev/vdb"
+	expect 32 'random: 16'
+	expect 32 'no tables'
+}
+
+test_tables_are_dumped() {
+	mkdir -p /out/acpi
+	dd if=/dev/zero of=disk bs=4k count=1 2>/dev/null
+	script <<-'END'
+		cd /sys/firmware/acpi/tables
+		sha256sum DSDT APIC FACP
+	END
+	guest --mem 256 --cpus 3 --block disk --dump-tables /out/acpi $KERNEL
+	expect 0
+	for t in DSDT:dsdt APIC:apic FACP:facp; do
+		f=$(ls /out/acpi/"${t#*:}".dat) || fail "no file for ${t%:*}"
+		grep -q "$(sha256sum <"$f" | cut -d' ' -f1)  ${t%:*}" out ||
+			fail "$f is not what the guest was given"
+	done
+}
+
+test_ordinary_user() {
+	script <<-'END'
+		true
+	END
+	chmod 711 /tmp
+	chmod -R a+rX $T
+	chmod 1777 $T
+	setpriv --reuid 1000 --regid 1000 --groups 104 /mayfly run --timeout "$LIMIT" \
+		--initrd $RD -p quiet --mem 256 $KERNEL >out 2>err </dev/null
+	STATUS=$?
+	expect 0 "$UP"
+}
+
+BOOT="bzimage_boots vmlinux_with_pvh_note_boots vmlinux_without_pvh_note_boots
+	distribution_kernel_boots distribution_kernel_uses_a_disk log_is_clean
+	one_cpu two_cpus eight_cpus sixty_four_cpus memory_128_mib memory_3_gib memory_5_gib
+	initrd_is_complete command_line_arrives without_acpi tables_are_dumped ordinary_user"

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Bad input: one line that names the option, the file and the cause, and a documented status.
+
+test_kernel_missing() { refused 1 'KERNEL: /no/such/file: No such file' /no/such/file; }
+test_kernel_not_a_kernel() { refused 1 'KERNEL: /suite/errors.sh: ' /suite/errors.sh; }
+test_kernel_empty() {
+	: >empty
+	refused 1 'KERNEL: empty: ' empty
+}
+test_kernel_is_a_directory() { refused 1 'KERNEL: /images: ' /images; }
+
+# Cut short anywhere, a kernel is refused or, where only padding is gone, still boots: never
+# loaded in part.
+test_kernel_cut_short() {
+	for k in bzImage vmlinux distro-bzImage; do
+		size=$(stat -Lc %s /images/$k)
+		for n in 1 511 512 600 1000 20000 $((size / 2)) $((size * 9 / 10)); do
+			head -c "$n" /images/$k >cut
+			refused 1 'KERNEL: cut: ' cut
+		done
+	done
+}
+test_kernel_too_big_for_ram() {
+	refused 1 'KERNEL: /images/vmlinux: ' --mem 16 /images/vmlinux
+	refused 1 'KERNEL: /images/bzImage: ' --mem 16 /images/bzImage
+}
+test_initrd_missing() { refused 1 'initrd: nowhere: No such file' -i nowhere $KERNEL; }
+test_initrd_empty() {
+	: >empty
+	refused 1 'initrd: empty: ' -i empty $KERNEL
+}
+test_initrd_does_not_fit() {
+	truncate -s 300M big
+	refused 1 'initrd: big: ' --mem 256 -i big $KERNEL
+}
+test_command_line_too_long() {
+	words=$(seq 1 800 | tr '\n' ' ')
+	refused 1 'params: ' -p "$words" $KERNEL
+}
+test_disk_missing() { refused 1 'block: nodisk: No such file' --block nodisk $KERNEL; }
+test_disk_unwritable() {
+	truncate -s 1M disk
+	chmod 444 disk
+	mkdir ro && mount -t tmpfs tmpfs ro && cp disk ro/ && mount -o remount,ro ro
+	refused 1 'block: ro/disk: Read-only file system' --block ro/disk $KERNEL
+	umount ro
+	chmod 711 /tmp
+	chmod 1777 $T
+	cp disk mine
+	chmod 600 mine
+	setpriv --reuid 1000 --regid 1000 --groups 104 /mayfly run --block mine $KERNEL >out 2>err
+	STATUS=$?
+	expect 1
+	said 'block: mine: Permission denied'
+}
+test_disk_of_an_odd_size() {
+	truncate -s 1000 disk
+	refused 1 'block: disk: ' --block disk $KERNEL
+}
+test_disk_empty() {
+	: >disk
+	refused 1 'block: disk: ' --block disk $KERNEL
+}
+test_disk_twice() {
+	truncate -s 1M disk
+	refused 1 'block: disk: ' --block disk --block disk $KERNEL
+}
+test_disk_is_a_directory() { refused 1 'block: /images: ' --block /images $KERNEL; }
+test_usage() {
+	refused 35 "'num-cores'\|num-cores" --cpus 0 $KERNEL
+	refused 35 'num-cores' --cpus 65 $KERNEL
+	refused 35 'cpus' --cpus many $KERNEL
+	refused 35 'mem' --mem 1 $KERNEL
+	refused 35 'mem' --mem 99999999999999999999 $KERNEL
+	refused 35 'no-such-option' --no-such-option $KERNEL
+	refused 35 'block.*colour' --block path=x,colour=red $KERNEL
+	refused 35 'serial.*type' --serial type=telepathy $KERNEL
+	refused 35 'KERNEL'
+	refused 35 'timeout' --timeout soon $KERNEL
+}
+test_more_memory_than_there_is() {
+	# Reserved, not touched: it may start; what it may not do is fail without a line.
+	RD=
+	guest --mem 4194304 --timeout 5 $KERNEL
+	[ "$STATUS" != 0 ] || fail "status 0"
+	[ "$(wc -l <err)" = 1 ] || fail "$(wc -l <err) lines on stderr"
+}
+test_no_hypervisor() {
+	refused 38 '/dev/nothing: no such device' --hypervisor 'kvm[device=/dev/nothing]' $KERNEL
+	refused 38 '/dev/null: is not KVM' --hypervisor 'kvm[device=/dev/null]' $KERNEL
+	setpriv --reuid 1001 --regid 1001 --clear-groups /mayfly run $KERNEL >out 2>err
+	STATUS=$?
+	expect 38
+	said '/dev/kvm: permission denied'
+}
+test_doctor() {
+	/mayfly doctor >out 2>err || fail "status $?"
+	grep -q 'ok  guest speed' out || fail "KVM is not found to run at hardware speed"
+	! grep -q '^BAD' out || fail "$(grep '^BAD' out | head -n 1)"
+	/mayfly doctor /dev/nothing >out 2>err
+	[ $? = 38 ] || fail "no hypervisor, and status $?"
+	grep -q '^BAD hypervisor' out || fail "the missing hypervisor is not named"
+}
+test_version_and_help() {
+	/mayfly version | grep -q '^mayfly [0-9]' || fail "version"
+	/mayfly run --help | grep -q -- '--block' || fail "help"
+	/mayfly help markdown | grep -q -- '--serial' || fail "markdown"
+	/mayfly nonsense >out 2>err
+	[ $? = 35 ] || fail "a wrong verb"
+}
+
+ERRORS="kernel_missing kernel_not_a_kernel kernel_empty kernel_is_a_directory kernel_cut_short
+	kernel_too_big_for_ram initrd_missing initrd_empty initrd_does_not_fit
+	command_line_too_long disk_missing disk_unwritable disk_of_an_odd_size disk_empty disk_twice
+	disk_is_a_directory usage more_memory_than_there_is no_hypervisor doctor version_and_help"

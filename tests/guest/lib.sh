@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What the guest tests share. They run in a KVM host, in busybox's sh, with
+#   /mayfly               the monitor
+#   /images               kernels and initramfs
+#   /suite                these scripts
+# Every test is a function test_NAME; its verdict is a line "ok NAME", "FAILED NAME: why" or
+# "skipped NAME: why" on stdout.
+
+T=/tmp/t
+KERNEL=/images/bzImage
+INITRD=/images/initramfs.cpio.gz
+LIMIT=${LIMIT:-240} # no guest here takes longer; a hang shows as status 37
+
+# verdict WORD NAME [WHY]
+verdict() {
+	echo "$1 $2${3:+: $3}"
+	[ "$1" != FAILED ] || {
+		echo "--- $2: the guest's output ends"
+		tail -n 15 $T/out 2>/dev/null
+		echo "--- $2: mayfly said"
+		tail -n 5 $T/err 2>/dev/null
+		echo "---"
+	} >&2
+}
+
+# fail WHY: ends the running test.
+fail() {
+	echo "$*" >$T/why
+	exit 1
+}
+
+# skip WHY: the test cannot be made here.
+skip() {
+	echo "$*" >$T/why
+	exit 77
+}
+
+# run_tests NAME...: each in a subshell and a fresh folder.
+run_tests() {
+	for name; do
+		rm -rf $T
+		mkdir -p $T
+		start=$(cut -d' ' -f1 /proc/uptime)
+		(
+			cd $T || exit 1
+			"test_$name"
+		)
+		case $? in
+		0) verdict ok "$name" ;;
+		77) verdict skipped "$name" "$(cat $T/why)" ;;
+		*) verdict FAILED "$name" "$(cat $T/why 2>/dev/null || echo 'the script broke off')" ;;
+		esac
+		[ -z "$TIMES" ] || echo "time $name $start $(cut -d' ' -f1 /proc/uptime)" >&2
+	done
+}
+
+# script: standard input becomes /test.sh in the guest; sets RD to the initrd that has it.
+script() {
+	mkdir -p $T/rd
+	cat >$T/rd/test.sh
+	(cd $T/rd && echo test.sh | cpio -o -H newc 2>/dev/null) >$T/rd.cpio
+	cat $INITRD $T/rd.cpio >$T/initrd
+	RD=$T/initrd
+}
+
+# guest ARGS...: runs mayfly with the test's initrd; output in out and err, status in STATUS.
+guest() {
+	/mayfly run --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/out 2>$T/err </dev/null
+	STATUS=$?
+}
+
+# expect STATUS [TEXT]: how the guest ended, and a line that it printed.
+expect() {
+	[ "$STATUS" = "$1" ] || fail "status $STATUS, not $1"
+	[ -z "$2" ] || grep -q -- "$2" $T/out || fail "the guest did not print '$2'"
+}
+
+# said TEXT: mayfly's own line; there is just one.
+said() {
+	grep -q -- "$1" $T/err || fail "mayfly did not say '$1'"
+	[ "$(wc -l <$T/err)" = 1 ] || fail "mayfly said $(wc -l <$T/err) lines, not one"
+}
+
+# refused STATUS TEXT ARGS...: mayfly ends at once with that status and line.
+refused() {
+	want=$1 text=$2
+	shift 2
+	RD=
+	guest "$@"
+	expect "$want"
+	said "$text"
+	[ ! -s $T/out ] || fail "something was written to stdout"
+}

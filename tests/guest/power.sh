@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How machines end, told apart by status and one line.
+
+ends() {
+	script <<-'END'
+		echo before the end
+	END
+	guest --mem 256 -p "end=$1" $KERNEL
+	expect "$2" 'before the end'
+	said "$3"
+}
+test_poweroff() { ends poweroff 0 'the guest powered off'; }
+test_reboot() { ends reboot 32 'the guest asked for a reset'; }
+test_panic() {
+	ends panic 34 'the guest.s kernel panicked'
+	grep -q 'Kernel panic - not syncing' out || fail "the panic's own words are missing"
+}
+test_panic_of_a_kernel_without_init() {
+	RD=
+	guest --mem 256 $KERNEL
+	expect 34 'Kernel panic - not syncing: VFS: Unable to mount root fs'
+	said 'the guest.s kernel panicked'
+}
+test_triple_fault() {
+	script <<-'END'
+		echo before the end
+	END
+	guest --mem 256 -p 'end=reboot reboot=t' $KERNEL
+	expect 33 'before the end'
+	said 'triple fault'
+}
+test_timeout() {
+	script <<-'END'
+		echo before the end
+		while :; do sleep 1000; done
+	END
+	guest --mem 256 --timeout 15 $KERNEL
+	expect 37 'before the end'
+	said 'timeout.*15 s'
+}
+test_timeout_of_a_busy_guest() {
+	script <<-'END'
+		echo before the end
+		while :; do :; done
+	END
+	guest --mem 256 --cpus 2 --timeout 15 $KERNEL
+	expect 37 'before the end'
+}
+test_signal_ends_the_machine() {
+	script <<-'END'
+		echo ready
+		while :; do sleep 1000; done
+	END
+	/mayfly run --timeout "$LIMIT" --initrd $RD -p quiet --mem 256 $KERNEL >out 2>err </dev/null &
+	pid=$!
+	i=0
+	until grep -q ready out || [ $i -ge 600 ]; do
+		i=$((i + 1))
+		usleep 100000
+	done
+	kill -TERM $pid
+	wait $pid
+	STATUS=$?
+	expect 143 ready
+	said 'signal 15'
+}
+# The bytes that the guest wrote last are there, whatever follows them.
+test_output_is_complete() {
+	script <<-'END'
+		seq 1 2000
+		echo the very last line
+		echo o >/proc/sysrq-trigger
+		sleep 100
+	END
+	guest --mem 256 $KERNEL
+	expect 0 'the very last line'
+	seq 1 2000 >want
+	tr -d '\r' <out | grep -xE '[0-9]+' >got
+	cmp -s want got || fail "of 2000 lines $(wc -l <got) came out"
+}
+test_slow_reader_gets_everything() {
+	script <<-'END'
+		seq 1 5000
+		echo the very last line
+	END
+	/mayfly run --timeout "$LIMIT" --initrd $RD -p quiet --mem 256 $KERNEL 2>err </dev/null |
+		(sleep 20; cat) >out
+	tr -d '\r' <out | grep -xE '[0-9]+' >got
+	seq 1 5000 >want
+	cmp -s want got || fail "of 5000 lines $(wc -l <got) came out"
+	grep -q 'the very last line' out || fail "the end is missing"
+}
+
+POWER="poweroff reboot panic panic_of_a_kernel_without_init triple_fault timeout
+	timeout_of_a_busy_guest signal_ends_the_machine output_is_complete
+	slow_reader_gets_everything"

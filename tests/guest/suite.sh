@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors), all
+# without names, inside a KVM host. See lib.sh.
+here=${0%/*}
+. "$here/lib.sh"
+. "$here/boot.sh"
+. "$here/power.sh"
+. "$here/block.sh"
+. "$here/console.sh"
+. "$here/errors.sh"
+
+mkdir -p /out
+[ $# -gt 0 ] || set -- boot power block console errors
+for name; do
+	case $name in
+	boot) run_tests $BOOT ;;
+	power) run_tests $POWER ;;
+	block) run_tests $BLOCK ;;
+	console) run_tests $CONSOLE ;;
+	errors) run_tests $ERRORS ;;
+	*) run_tests "$name" ;;
+	esac
+done

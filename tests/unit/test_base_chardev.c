@@ -299,9 +299,12 @@ static void a_terminal_whose_reader_sleeps_does_not_block(void **state __unused)
 static void a_terminal_master_does_not_block(void **state __unused)
 {
 	int master, slave;
+	char buf[8];
 
 	make_pty(&master, &slave);
 	open_stream(-1, master);
+	assert_int_equal(chardev_write(user.c, "abc", 3), 3);
+	assert_int_equal(read(slave, buf, sizeof(buf)), 3); /* this pty, not a new one */
 	assert_true(fill() > 0);
 	assert_int_equal(user.nr_failed, 0);
 	close_stream();

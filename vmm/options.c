@@ -65,17 +65,18 @@ static int option_initrd(const char *opt, const char *value, struct config *c, s
 
 static int option_params(const char *opt, const char *value, struct config *c, struct err *err)
 {
-	char **more = reallocarray(c->params, c->nr_params + 1, sizeof(*more));
+	char **more;
 
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return err_set(err, EINVAL, "%s: holds a control character", opt);
+	more = reallocarray(c->params, c->nr_params + 1, sizeof(*more));
 	if (!more)
 		return err_errno(err, ENOMEM, "%s", opt);
 	c->params = more;
 	c->params[c->nr_params] = strdup(value);
 	if (!c->params[c->nr_params])
 		return err_errno(err, ENOMEM, "%s", opt);
-	for (const char *p = value; *p; p++)
-		if ((unsigned char)*p < ' ')
-			return err_set(err, EINVAL, "%s: holds a control character", opt);
 	c->nr_params++;
 	return 0;
 }

@@ -231,6 +231,9 @@ static void mistakes_are_told_with_option_and_key(void **state)
 		{ "a,mode=slow", -EINVAL, "--disk: mode: 'slow' is not known" },
 		{ "path=", -EINVAL, "--disk: path: is empty" },
 		{ "''", -EINVAL, "--disk: path: is empty" },
+		{ "a]", -EINVAL, "--disk: ']' without '[' in 'a]'" },
+		{ "[a", -EINVAL, "--disk: '[' is not closed in '[a'" },
+		{ "'a'b", -EINVAL, "--disk: text after a closing quote in ''a'b'" },
 		{ "'a", -EINVAL, "--disk: a quote is not closed in ''a'" },
 	};
 	struct disk d = { 0 };

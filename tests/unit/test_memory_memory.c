@@ -269,6 +269,22 @@ static void iovecs_of_what_is_not_ram_are_refused(void **state)
 	}
 }
 
+static void a_range_does_not_go_on_from_the_top_to_zero(void **state)
+{
+	struct guest_memory gm = { .nr_regions = 0 };
+	static uint8_t low[P], high[P];
+	struct iovec iov[GM_MAX_REGIONS];
+	uint8_t buf[16];
+
+	(void)state;
+	assert_int_equal(gm_add_borrowed(&gm, 0, low, P), 0);
+	assert_int_equal(gm_add_borrowed(&gm, TOP, high, P), 0);
+	assert_int_equal(gm_iovec(&gm, UINT64_MAX - 7, 8, iov, GM_MAX_REGIONS), 1);
+	assert_int_equal(gm_iovec(&gm, UINT64_MAX - 7, 16, iov, GM_MAX_REGIONS), -EFAULT);
+	assert_int_equal(gm_read(&gm, UINT64_MAX - 7, buf, 16), -EFAULT);
+	assert_null(gm_slice(&gm, UINT64_MAX - 7, 16));
+}
+
 static void shared_words_keep_their_bytes(void **state)
 {
 	uint16_t *word = gm_slice(*state, P, 2);
@@ -295,6 +311,7 @@ int main(void)
 		ON_RAM(iovecs_split_where_regions_touch),
 		ON_RAM(iovecs_never_exceed_their_room),
 		ON_RAM(iovecs_of_what_is_not_ram_are_refused),
+		cmocka_unit_test(a_range_does_not_go_on_from_the_top_to_zero),
 		ON_RAM(shared_words_keep_their_bytes),
 	};
 

@@ -34,8 +34,11 @@ static void terminal_on_fatal(int sig)
 
 int terminal_raw(int fd, struct err *err)
 {
-	static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT };
+	/* The last three until the machine runs and takes them itself. */
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGTERM,
+		SIGINT, SIGHUP };
 	struct sigaction sa = { .sa_handler = terminal_on_fatal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction old;
 	struct termios raw;
 
 	if (!isatty(fd))
@@ -43,8 +46,11 @@ int terminal_raw(int fd, struct err *err)
 	if (tcgetattr(fd, &terminal_saved) < 0)
 		return err_errno(err, errno, "--serial: terminal");
 	terminal_fd = fd;
-	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
-		BUG_ON(sigaction(fatal[i], &sa, NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
+		BUG_ON(sigaction(fatal[i], NULL, &old));
+		if (old.sa_handler != SIG_IGN) /* nohup */
+			BUG_ON(sigaction(fatal[i], &sa, NULL));
+	}
 	raw = terminal_saved;
 	cfmakeraw(&raw);
 	/* Output stays cooked: a guest's line feed starts a line, as it does into a file. */

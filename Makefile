@@ -25,8 +25,9 @@ VERSION	:= $(shell cat VERSION)
 
 WARN	:= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef \
 	   -Wvla -Wimplicit-fallthrough $(if $(WERROR),-Werror)
-HARDEN	:= -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-plt -fcf-protection \
-	   -fstack-clash-protection
+# What this compiler has of the rest: control-flow enforcement by architecture, for instance.
+cc_option = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+HARDEN	= -fstack-protector-strong -fno-plt $(HARDEN_FOUND)
 # Same input, same bits: no path of the build machine, no time, no random id.
 REPRO	:= -ffile-prefix-map=$(CURDIR)=. -Wdate-time
 CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CONFIG_CPPFLAGS)
@@ -52,6 +53,9 @@ VARIANT_LDFLAGS := -fsanitize=address,undefined,fuzzer
 else
 $(error VARIANT=$(VARIANT): release, debug, asan or fuzz)
 endif
+
+HARDEN_FOUND := $(foreach o,-ftrivial-auto-var-init=zero -fstack-clash-protection \
+	-fcf-protection -mbranch-protection=standard,$(call cc_option,$(o)))
 
 # Folders of the monitor, lowest layer first. Architecture by folder, hypervisor by linking.
 DIRS	:= base bus acpi block memory devices loader virtio virtio-mmio arch/$(ARCH) vmm

@@ -8,7 +8,8 @@
  *    loop_call, so the model needs no lock.
  * 2. Kicks are watched exactly while the device is started and not broken: one that is not
  *    listened to costs nothing, however often the guest kicks.
- * 3. A queue that the guest did not set up has gm NULL: it gives no chains, raises nothing.
+ * 3. A queue that the guest did not set up, or of a device that is not started, has gm NULL:
+ *    it gives no chains, raises nothing and hears of no kick.
  * 4. d->vq lives as long as the device, so a model may hold a pointer to a queue.
  *
  * Virtual I/O Device (VIRTIO) Version 1.2, sections 2.1, 2.3 and 3.1.
@@ -45,7 +46,7 @@ static struct virtio_local *virtio_local_of(struct virtio_backend *b)
 
 static void virtio_local_notify(struct virtio_local *l, unsigned i)
 {
-	if (l->started && !l->broken && l->d->vq[i].gm)
+	if (!l->broken && l->d->vq[i].gm)
 		l->d->cls->notify(l->d, i);
 }
 
@@ -111,7 +112,7 @@ static void virtio_local_start_on_loop(void *arg)
 	struct virtio_device *d = l->d;
 
 	BUG_ON(l->started);
-	/* Broken by a config write before DRIVER_OK, and reset since. */
+	/* A transport need not stop what never started: a config write may have broken it. */
 	l->broken = false;
 	call->rc = 0;
 	for (unsigned i = 0; i < d->nr_queues && !call->rc; i++)

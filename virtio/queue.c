@@ -265,7 +265,8 @@ bool vq_should_raise(struct vq *q)
 {
 	uint16_t old = q->last_raise;
 
-	if (!q->gm || old == q->next_used)
+	/* Also a queue that is not set up: it has pushed nothing. */
+	if (old == q->next_used)
 		return false;
 	q->last_raise = q->next_used;
 	/*

@@ -366,8 +366,8 @@ static void direct_and_indirect_descriptors_count_together(void **state)
 	for (unsigned n = 6; n <= 7; n++) {
 		rd_set_desc(&f->rd, 0, BUF, 16, NEXT, 1);
 		rd_set_desc(&f->rd, 1, BUF, 16, NEXT, 2);
-		/* The write flag on the pointer to a table is to be ignored. */
-		rd_set_desc(&f->rd, 2, TABLE, 16 * n, INDIRECT | WRITE, 0);
+		/* The write flag on the pointer to a table is to be ignored, its next too. */
+		rd_set_desc(&f->rd, 2, TABLE, 16 * n, INDIRECT | WRITE, 65535);
 		for (unsigned i = 0; i < n; i++)
 			rd_write_desc(
 				&f->rd, TABLE, i, BUF, 16, i + 1 < n ? NEXT : 0, (uint16_t)(i + 1));

@@ -178,6 +178,18 @@ static void a_storm_of_large_requests_lets_others_run(void **state)
 	assert_int_equal(fd_event_drain(f->rd.kick_fd), 1);
 }
 
+static void a_notify_serves_as_many_chains_as_the_queue_holds(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < SIZE; i++)
+		rd_add1(&f->rd, BUF, 1, true);
+	start(f);
+	/* Did the guest add more meanwhile? That is for the next one. */
+	assert_int_equal(rd_used_idx(&f->rd), SIZE);
+	assert_int_equal(fd_event_drain(f->rd.kick_fd), 1);
+}
+
 /** Watches the interrupt, whose fd stays readable: called in each round of the loop. */
 struct until_empty {
 	struct watch w;
@@ -258,6 +270,7 @@ int main(void)
 		T(a_request_is_served_up_to_64_kib),
 		T(a_request_of_gigabytes_costs_no_memory),
 		T(a_storm_of_large_requests_lets_others_run),
+		T(a_notify_serves_as_many_chains_as_the_queue_holds),
 		T(what_a_notify_left_is_served_later),
 		T(a_readable_buffer_breaks_the_device),
 		T(a_bad_chain_breaks_the_device_until_reset),

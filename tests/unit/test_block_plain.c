@@ -89,26 +89,27 @@ static void aligned_memory_is_not_bounced(void **state __unused)
 
 static void a_transfer_that_stopped_between_blocks_goes_on_bounced(void **state __unused)
 {
+	const size_t len = 3 * BLOCK_BOUNCE, done = 700; /* not a multiple of any block size */
 	struct block_rig r;
-	uint8_t *mem = aligned_alloc(4096, 8192);
-	struct iovec iov = { mem, 8192 };
-	struct block_req req = { .op = BLOCK_READ, .iov = &iov, .nr_iov = 1, .len = 8192 };
+	uint8_t *mem = aligned_alloc(4096, len);
+	struct iovec iov = { mem, len };
+	struct block_req req = { .op = BLOCK_READ, .iov = &iov, .nr_iov = 1, .len = len };
 
 	if (!direct_rig(&r))
 		skip();
-	memset(mem, 0, 8192);
-	req.progress = 700;
+	memset(mem, 0, len);
+	req.progress = done;
 	assert_true(block_sync_only(r.b, &req));
 	assert_int_equal(block_plain_run(r.b, &req), 0);
-	assert_int_equal(mem[699], 0);
-	assert_memory_equal(mem + 700, r.shadow + 700, 8192 - 700);
+	assert_int_equal(mem[done - 1], 0);
+	assert_memory_equal(mem + done, r.shadow + done, len - done);
 
 	req.op = BLOCK_WRITE;
-	req.progress = 700;
-	memset(mem + 700, 0x77, 8192 - 700);
-	memcpy(mem, r.shadow, 700);
+	req.progress = done;
+	memset(mem + done, 0x77, len - done);
+	memcpy(mem, r.shadow, done);
 	assert_int_equal(block_plain_run(r.b, &req), 0);
-	memset(r.shadow + 700, 0x77, 8192 - 700);
+	memset(r.shadow + done, 0x77, len - done);
 	block_rig_assert_file(&r);
 	block_rig_fini(&r);
 	free(mem);

@@ -148,6 +148,7 @@ void loop_run(struct loop *l)
 	BUG_ON(l->running);
 	l->running = true;
 	l->owner = pthread_self();
+	pthread_cond_broadcast(&l->finished);
 	for (;;) {
 		loop_run_calls(l);
 		if (l->stopping)
@@ -166,6 +167,14 @@ void loop_run(struct loop *l)
 	}
 	l->running = false;
 	l->stopping = false;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void loop_wait_running(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	while (!l->running)
+		pthread_cond_wait(&l->finished, &l->lock);
 	pthread_mutex_unlock(&l->lock);
 }
 

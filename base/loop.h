@@ -44,6 +44,11 @@ void loop_del(struct loop *l, struct watch *w);
 
 /** Runs callbacks until loop_stop. */
 void loop_run(struct loop *l);
+/**
+ * Waits until another thread runs the loop: before that, loop_call is a plain call, and who
+ * starts a thread for the loop cannot know which of the two he would get.
+ */
+void loop_wait_running(struct loop *l);
 void loop_stop(struct loop *l);
 
 /**

@@ -60,7 +60,7 @@ static int bzimage_check_length(const struct kernel_file *kf, struct bzimage *bz
 
 	/* "For backwards compatibility, if the setup_sects field contains 0, the real value is 4."
 	 */
-	bz->payload_off = ((sects ? sects : 4) + 1) * BZ_SECTOR;
+	bz->payload_off = ((sects ? sects : 4) + 1ULL) * BZ_SECTOR;
 	if (bz->payload_off > kf->file.size)
 		return err_set(err, EINVAL,
 			"is cut short: its setup code is %" PRIu64 " bytes, the file has %" PRIu64,

@@ -150,7 +150,7 @@ static void devices_describe(struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_virtio; i++) {
 		d = (struct dev_desc){
 			.kind = DEV_VIRTIO_MMIO,
-			.base = arch_virtio_base() + i * ARCH_VIRTIO_STEP,
+			.base = arch_virtio_base() + (gpa_t)i * ARCH_VIRTIO_STEP,
 			.len = ARCH_VIRTIO_STEP,
 			.gsi = arch_virtio_gsi(i),
 			.has_irq = true,
@@ -279,7 +279,7 @@ static int devices_make_virtio(struct vm *vm, struct err *err)
 
 			rc = device_kinds[k].make(vm, i, &b, err);
 			if (!rc)
-				rc = virtio_mmio_create(b, vm->pages + n * VIRTIO_MMIO_PAGE,
+				rc = virtio_mmio_create(b, vm->pages + (size_t)n * VIRTIO_MMIO_PAGE,
 					vm->dev[at].base, &vm->line[at], &db, vm->ack_fd, &vm->mmio,
 					&vm->virtio[n], err);
 		}

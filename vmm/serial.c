@@ -36,6 +36,7 @@ static int serial_open_file(const char *path, int flags, struct err *err)
 {
 	struct stat st;
 
+	BUG_ON(!path); /* config_complete saw to it */
 	if (!stat(path, &st) && S_ISFIFO(st.st_mode) && strncmp(path, "/proc/self/fd/", 14))
 		flags = O_RDWR;
 	return fd_open("--serial", path, flags, err);

@@ -273,6 +273,7 @@ static int vm_start(struct vm *vm, struct err *err)
 		rc = err_errno(err, rc, "I/O thread");
 	} else {
 		vm->io_started = true;
+		loop_wait_running(vm->loop);
 		rc = vcpu_start_all(vm, err);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 # Disks under a real driver: what the guest wrote is what the host has.
 
 sum() { sha256sum <"$1" | cut -d' ' -f1; }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 # Kernels of every format, CPUs, memory, how devices are found, what the kernel's log says.
 
 UP='mayfly guest: Linux .* is up'

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 # Serial lines and consoles, both ways, without loss.
 
 # both_ways HARDWARE DEVICE BYTES: random bytes in and other random bytes out, checksummed by

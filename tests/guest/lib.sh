@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 #
 # What the guest tests share. They run in a KVM host, in busybox's sh, with
 #   /mayfly               the monitor

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 # How machines end, told apart by status and one line.
 
 ends() {

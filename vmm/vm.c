@@ -378,7 +378,8 @@ enum status vm_run(struct vm *vm, struct err *err)
 
 	vm_end_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN); /* errors of the write, not ends of the process */
+	signal(SIGXFSZ, SIG_IGN);
 	if (vm_start(vm, &start_err))
 		vm_end(vm, STATUS_FAILED, "%s", start_err.msg);
 	vm_wait(vm);

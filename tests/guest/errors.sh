@@ -16,8 +16,8 @@ test_kernel_cut_short() {
 	for k in bzImage vmlinux distro-bzImage; do
 		size=$(stat -Lc %s /images/$k)
 		for n in 1 511 512 600 1000 20000 $((size / 2)) $((size * 9 / 10)); do
-			head -c "$n" /images/$k >cut
-			refused 1 'KERNEL: cut: ' cut
+			head -c "$n" /images/$k >short
+			refused 1 'KERNEL: short: ' short
 		done
 	done
 }

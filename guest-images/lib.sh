@@ -37,7 +37,7 @@ gi_die() {
 gi_cache_open() {
 	GI_CACHE=${MAYFLY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/mayfly}
 	case $GI_CACHE in /*) ;; *) GI_CACHE=$PWD/$GI_CACHE ;; esac
-	if ! mkdir -p "$GI_CACHE/debs" "$GI_CACHE/locks" "$GI_CACHE/work" 2>/dev/null ||
+	if ! mkdir -p "$GI_CACHE/apt-said" "$GI_CACHE/debs" "$GI_CACHE/locks" "$GI_CACHE/work" 2>/dev/null ||
 		[ ! -w "$GI_CACHE/work" ]; then
 		gi_die "cannot write the cache $GI_CACHE: set MAYFLY_CACHE to a directory of yours"
 	fi
@@ -162,16 +162,27 @@ gi_apt_update() {
 	touch "$own/state/lists"
 }
 
-# gi_apt_candidate PACKAGE: "VERSION SHA256" of what apt would take, or nothing.
+# gi_apt_show PACKAGE: what apt knows of the version that it would take, or nothing.
+# Asking costs a second, so an answer is kept until the lists change.
+gi_apt_show() {
+	local memo="$GI_CACHE/apt-said/${GI_APT_OWN:+own-}$1"
+	if [ ! -s "$memo" ] || [ /var/lib/apt/lists -nt "$memo" ] ||
+		[ "$GI_CACHE/apt/state/lists" -nt "$memo" ]; then
+		gi_apt apt-cache show --no-all-versions "$1" >"$memo.$$" 2>/dev/null || :
+		mv "$memo.$$" "$memo"
+	fi
+	cat "$memo"
+}
+
+# gi_apt_candidate PACKAGE: "VERSION SHA256", or nothing.
 gi_apt_candidate() {
-	gi_apt apt-cache show --no-all-versions "$1" 2>/dev/null |
-		awk '/^Version:/ { v = $2 } /^SHA256:/ { s = $2 } END { if (v && s) print v, s }' || :
+	gi_apt_show "$1" |
+		awk '/^Version:/ { v = $2 } /^SHA256:/ { s = $2 } END { if (v && s) print v, s }'
 }
 
 # gi_apt_depends META: the package that a meta-package stands for, or nothing.
 gi_apt_depends() {
-	gi_apt apt-cache show --no-all-versions "$1" 2>/dev/null |
-		sed -n 's/^Depends: *\([^ ,(]*\).*/\1/p' || :
+	gi_apt_show "$1" | sed -n 's/^Depends: *\([^ ,(]*\).*/\1/p'
 }
 
 # gi_deb PACKAGE: choose its version; GI_DEB_VERSION and GI_DEB_SHA256 say which.

@@ -313,11 +313,9 @@ static void uart_write_ier(struct uart *u, uint8_t v)
 	u->ier = v & IER_MASK;
 	if (enabled)
 		u->reads_iir = false;
-	/* The transmitter's cause arises anew with each enabling, and is gone without it. */
+	/* The transmitter's cause arises anew with each enabling. */
 	if (enabled & IER_THRI)
 		u->thr_pending = uart_thr_empty(u);
-	else if (!(u->ier & IER_THRI))
-		u->thr_pending = false;
 	uart_update(u, false);
 }
 
@@ -346,7 +344,7 @@ static void uart_write_mcr(struct uart *u, uint8_t v)
 	u->msr = (uint8_t)(now | (u->msr & ~MSR_STATE_MASK) |
 		((changed & (MSR_CTS | MSR_DSR | MSR_DCD)) >> 4) |
 		(was & changed & MSR_RI ? MSR_RI_BECAME_0 : 0));
-	if (!was_empty && uart_thr_empty(u) && (u->ier & IER_THRI))
+	if (!was_empty && uart_thr_empty(u))
 		u->thr_pending = true;
 	uart_update(u, false);
 }
@@ -434,7 +432,7 @@ static void uart_out_consume(struct uart *u, unsigned n)
 	was_empty = uart_thr_empty(u);
 	u->out_len -= n;
 	u->out_head = u->out_len ? (u->out_head + n) % (unsigned)sizeof(u->out) : 0;
-	if (!was_empty && uart_thr_empty(u) && (u->ier & IER_THRI))
+	if (!was_empty && uart_thr_empty(u))
 		u->thr_pending = true;
 	uart_update(u, false);
 	pthread_cond_broadcast(&u->room);

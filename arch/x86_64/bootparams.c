@@ -57,14 +57,16 @@ unsigned x86_memory_map(const struct guest_memory *gm, struct x86_range *out)
 /** A setup_data node with fresh entropy; the kernel zeroes it after use. */
 static int x86_write_seed(const struct guest_memory *gm, const struct arch_boot *boot)
 {
+	/* struct setup_data with its data. */
 	struct {
-		struct setup_data head;
+		uint64_t next;
+		uint32_t type, len;
 		uint8_t seed[SEED_MAX];
-	} node = { .head = { .type = SETUP_TYPE_RNG_SEED, .len = boot->rng_seed_len } };
+	} node = { .type = SETUP_TYPE_RNG_SEED, .len = boot->rng_seed_len };
 
 	BUG_ON(boot->rng_seed_len > SEED_MAX);
 	memcpy(node.seed, boot->rng_seed, boot->rng_seed_len);
-	return gm_write(gm, X86_SETUP_DATA, &node, sizeof(node.head) + boot->rng_seed_len);
+	return gm_write(gm, X86_SETUP_DATA, &node, sizeof(struct setup_data) + boot->rng_seed_len);
 }
 
 int x86_write_boot_params(const struct guest_memory *gm, const struct arch_boot *boot,

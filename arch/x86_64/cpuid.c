@@ -26,10 +26,14 @@
 #define CPUID_KVM_TIMING 0x40000010U /* EAX: TSC kHz, EBX: local APIC bus kHz */
 #define KVM_APIC_BUS_KHZ 1000000U
 
+/* struct kvm_cpuid2 with its entries. */
 struct x86_cpuid {
-	struct kvm_cpuid2 head;
+	struct {
+		uint32_t nent, padding;
+	} head;
 	struct kvm_cpuid_entry2 entry[CPUID_MAX_ENTRIES];
 };
+_Static_assert(offsetof(struct x86_cpuid, entry) == sizeof(struct kvm_cpuid2), "as KVM reads it");
 
 /** Bits of an APIC id that tell nr_cpus cores apart. */
 static uint32_t cpuid_core_bits(unsigned nr_cpus)

@@ -106,11 +106,12 @@ int x86_set_entry(struct hv_vcpu *cpu, const struct arch_entry *entry, struct er
 
 int x86_set_msrs(struct hv_vcpu *cpu, struct err *err)
 {
+	/* struct kvm_msrs with its entries. */
 	struct {
-		struct kvm_msrs head;
+		uint32_t nmsrs, pad;
 		struct kvm_msr_entry entry[2];
 	} m = {
-		.head.nmsrs = 2,
+		.nmsrs = 2,
 		.entry = {
 			/* RAM is write-back: a firmware would have said so. */
 			{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK },

@@ -73,9 +73,7 @@ gi_product() {
 # gi_make TARGET DIRECTORY, after gi_key.
 gi_make() {
 	gi_say "making $1 for $GI_ARCH"
-	# The temporary directory of each build has another name and length: a path
-	# that leaks into a product shows in guest-images/reproduce.
-	GI_WORK=$(mktemp -d "$GI_CACHE/work/$1.XXXXXX${GI_WORK_SUFFIX:-}")
+	GI_WORK=$(mktemp -d "$GI_CACHE/work/$1.XXXXXX")
 	chmod 755 "$GI_WORK"
 	mkdir "$GI_WORK/out" "$GI_WORK/tmp" "${2%/*}" 2>/dev/null || [ -d "${2%/*}" ]
 	"gi_$1_make" "$GI_WORK/out" "$GI_WORK/tmp"
@@ -162,56 +160,68 @@ gi_apt_update() {
 	touch "$own/state/lists"
 }
 
-# gi_apt_show PACKAGE: what apt knows of the version that it would take, or nothing.
-# Asking costs a second, so an answer is kept until the lists change.
+# gi_apt_show PACKAGE: what apt says of the version that it would take goes into
+# GI_SHOWN, and GI_APT_OWN says whose lists know it. Asking costs a second, so an
+# answer is kept until the lists change.
 gi_apt_show() {
-	local memo="$GI_CACHE/apt-said/${GI_APT_OWN:+own-}$1"
-	if [ ! -s "$memo" ] || [ /var/lib/apt/lists -nt "$memo" ] ||
-		[ "$GI_CACHE/apt/state/lists" -nt "$memo" ]; then
-		gi_apt apt-cache show --no-all-versions "$1" >"$memo.$$" 2>/dev/null || :
-		mv "$memo.$$" "$memo"
-	fi
-	cat "$memo"
-}
-
-# gi_apt_candidate PACKAGE: "VERSION SHA256", or nothing.
-gi_apt_candidate() {
-	gi_apt_show "$1" |
-		awk '/^Version:/ { v = $2 } /^SHA256:/ { s = $2 } END { if (v && s) print v, s }'
-}
-
-# gi_apt_depends META: the package that a meta-package stands for, or nothing.
-gi_apt_depends() {
-	gi_apt_show "$1" | sed -n 's/^Depends: *\([^ ,(]*\).*/\1/p'
-}
-
-# gi_deb PACKAGE: choose its version; GI_DEB_VERSION and GI_DEB_SHA256 say which.
-# In order: the system's lists, our own, what an earlier run downloaded.
-gi_deb() {
-	local c f
-	GI_APT_OWN=
-	[ ! "$GI_CACHE/apt/state/lists" -nt /var/lib/apt/lists ] || GI_APT_OWN=1
-	c=$(gi_apt_candidate "$1")
-	if [ -z "$c" ]; then
-		GI_APT_OWN=1
-		c=$(gi_apt_candidate "$1")
-	fi
-	if [ -z "$c" ]; then
-		f=$(find "$GI_CACHE/debs" -name "$1=*.deb" -printf '%T@ %p\n' | sort -n | tail -n 1)
-		if [ -n "$f" ]; then
-			f=${f##*/"$1"=}
-			f=${f%.deb}
-			c="${f%%=*} ${f#*=}"
+	local memo lists=/var/lib/apt/lists own=$GI_CACHE/apt/state/lists
+	local -a order=('' 1)
+	[ ! "$own" -nt "$lists" ] || order=(1 '')
+	for GI_APT_OWN in "${order[@]}"; do
+		memo="$GI_CACHE/apt-said/${GI_APT_OWN:+own-}$1"
+		if [ ! -s "$memo" ] || [ "$lists" -nt "$memo" ] || [ "$own" -nt "$memo" ]; then
+			gi_apt apt-cache show --no-all-versions "$1" >"$memo.$$" 2>/dev/null || :
+			mv "$memo.$$" "$memo"
 		fi
-	fi
-	if [ -z "$c" ] && [ -z "${GI_UPDATED:-}" ]; then
-		GI_UPDATED=1
-		gi_apt_update
-		gi_deb "$1"
-		return
-	fi
-	[ -n "$c" ] || gi_die "no package source of this system has $1"
-	GI_DEB_VERSION=${c% *} GI_DEB_SHA256=${c#* }
+		GI_SHOWN=$(<"$memo")
+		[ -z "$GI_SHOWN" ] || return 0
+	done
+}
+
+# gi_apt_field NAME: the first word of that line of GI_SHOWN, or nothing.
+gi_apt_field() { sed -n "s/^$1: *\\([^ ,(]*\\).*/\\1/p" <<<"$GI_SHOWN"; }
+
+# gi_deb_cached PATTERN: the newest such package that an earlier run downloaded
+# goes into GI_DEB_NAME, GI_DEB_VERSION and GI_DEB_SHA256, or nothing does.
+gi_deb_cached() {
+	local f
+	f=$(find "$GI_CACHE/debs" -name "$1=*.deb" -printf '%T@ %f\n' | sort -n | tail -n 1)
+	f=${f#* }
+	IFS='=' read -r GI_DEB_NAME GI_DEB_VERSION GI_DEB_SHA256 <<<"${f%.deb}"
+}
+
+# gi_deb_known PACKAGE: the version that apt would take, into the same variables.
+gi_deb_known() {
+	gi_apt_show "$1"
+	# shellcheck disable=SC2034 # for the recipes
+	GI_DEB_NAME=$1
+	GI_DEB_VERSION=$(gi_apt_field Version)
+	GI_DEB_SHA256=$(gi_apt_field SHA256)
+	[ -n "$GI_DEB_SHA256" ]
+}
+
+# gi_deb_behind META: the same for the package that a meta-package stands for.
+gi_deb_behind() {
+	local image
+	gi_apt_show "$1"
+	image=$(gi_apt_field Depends)
+	[ -n "$image" ] && gi_deb_known "$image"
+}
+
+# gi_deb PACKAGE: choose its version.
+gi_deb() { gi_deb_choose known "$1" "$1"; }
+
+# gi_deb_meta META PATTERN: choose what META stands for, which PATTERN describes.
+gi_deb_meta() { gi_deb_choose behind "$1" "$2"; }
+
+# What earlier runs downloaded comes second, so that a machine without lists and
+# without a network still has its images.
+gi_deb_choose() {
+	! "gi_deb_$1" "$2" || return 0
+	gi_deb_cached "$3"
+	[ -z "$GI_DEB_SHA256" ] || return 0
+	gi_apt_update
+	"gi_deb_$1" "$2" || gi_die "no package source of this system has $2"
 }
 
 # gi_deb_file PACKAGE, after gi_deb: its path in the cache goes into GI_DEB.

@@ -9,34 +9,20 @@
 GI_DISTRO_MODULES="virtio_mmio virtio_console virtio_blk virtio_net virtio-rng virtio_balloon
 	vmw_vsock_virtio_transport virtiofs erofs overlay"
 
-# The image package that the meta-package stands for today goes into GI_DISTRO.
+# Choose the image package that the meta-package stands for today.
 gi_distro_package() {
-	local meta f
+	local meta
 	case $GI_ARCH in
 	x86_64) meta=linux-image-cloud-amd64 ;;
 	*) gi_die "distro: no recipe for $GI_ARCH" ;;
 	esac
-	GI_DISTRO=$(gi_apt_depends "$meta")
-	if [ -z "$GI_DISTRO" ]; then
-		f=$(find "$GI_CACHE/debs" -name "linux-image-*-${meta#linux-image-}=*.deb" -printf '%T@ %p\n' |
-			sort -n | tail -n 1)
-		f=${f##*/}
-		GI_DISTRO=${f%%=*}
-	fi
-	if [ -z "$GI_DISTRO" ] && [ -z "${GI_UPDATED:-}" ]; then
-		GI_UPDATED=1
-		gi_apt_update
-		gi_distro_package
-		return
-	fi
-	[ -n "$GI_DISTRO" ] || gi_die "no package source of this system has $meta"
-	gi_deb "$GI_DISTRO"
+	gi_deb_meta "$meta" "linux-image-[0-9]*-${meta#linux-image-}"
 }
 
 gi_distro_inputs() {
 	gi_need cpio cpio
 	gi_distro_package
-	printf 'package %s %s %s\n' "$GI_DISTRO" "$GI_DEB_VERSION" "$GI_DEB_SHA256"
+	printf 'package %s %s %s\n' "$GI_DEB_NAME" "$GI_DEB_VERSION" "$GI_DEB_SHA256"
 	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/distro/recipe.sh"
 	gi_tool_inputs cpio gzip
 }
@@ -44,7 +30,7 @@ gi_distro_inputs() {
 # gi_distro_unpack DIR: the image package's files.
 gi_distro_unpack() {
 	gi_distro_package
-	gi_deb_file "$GI_DISTRO"
+	gi_deb_file "$GI_DEB_NAME"
 	dpkg-deb -x "$GI_DEB" "$1"
 }
 
@@ -61,7 +47,7 @@ gi_distro_order() {
 		file=$(find "$dir" \( -name "${name//_/-}.ko" -o -name "${name//-/_}.ko" -o -name "$name.ko" \))
 		if [ -z "$file" ]; then
 			grep -q "/$name\.ko\$" "$dir"/modules.builtin && continue
-			gi_die "$GI_DISTRO has no module $name"
+			gi_die "$GI_DEB_NAME has no module $name"
 		fi
 		# A module carries NAME=VALUE strings that end in a zero byte.
 		dep=$(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p')

@@ -50,6 +50,7 @@ gi_host_make() {
 	gi_busybox_tree "$root"
 	install -m 755 "$GI_TOP/tests/host/init" "$root/init"
 	for name in boot $GI_HOST_MORE; do
+		# shellcheck disable=SC2034 # gi_distro_order keeps it
 		GI_DISTRO_SEEN=()
 		list=$name
 		[ "$name" != boot ] || list=$GI_HOST_BOOT

@@ -344,6 +344,11 @@ static void without_fifos_there_is_one_byte_and_the_rest_waits(void **state __un
 	assert_int_equal(in(LSR), 0x61);
 	assert_int_equal(in(RBR), 'b');
 	assert_int_equal(in(LSR), 0x60);
+	out(FCR, 0x01);
+	type("cde");
+	assert_int_equal(in(LSR), 0x61);
+	out(FCR, 0); /* the change of mode empties it */
+	assert_int_equal(in(LSR), 0x60);
 }
 
 static void a_driver_that_resets_before_it_raises_rts_loses_nothing(void **state __unused)

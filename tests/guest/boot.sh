@@ -109,7 +109,7 @@ test_initrd_is_complete() {
 	mkdir rd
 	mv rd-file rd/blob
 	printf 'sha256sum </blob\n' >rd/test.sh
-	(cd rd && printf 'test.sh\nblob\n' | cpio -o -H newc 2>/dev/null) >rd.cpio
+	(cd rd && printf "test.sh\nblob\n" | cpio -o -H newc 2>/dev/null) | gzip >rd.cpio
 	cat $INITRD rd.cpio >initrd
 	RD=$T/initrd
 	guest --mem 256 $KERNEL

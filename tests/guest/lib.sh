@@ -60,7 +60,8 @@ run_tests() {
 script() {
 	mkdir -p $T/rd
 	cat >$T/rd/test.sh
-	(cd $T/rd && echo test.sh | cpio -o -H newc 2>/dev/null) >$T/rd.cpio
+	# Compressed, because the kernel takes a plain archive only at a multiple of four bytes.
+	(cd $T/rd && echo test.sh | cpio -o -H newc 2>/dev/null) | gzip >$T/rd.cpio
 	cat $INITRD $T/rd.cpio >$T/initrd
 	RD=$T/initrd
 }

@@ -81,8 +81,6 @@ int serial_open(struct vm *vm, const struct serial_config *s, struct chardev **r
 	}
 	if (in < 0 && (s->use_stdin || s->input))
 		return in;
-	if (in < 0 && out < 0)
-		return 0;
 	cfg.in_fd = fd_take(&in);
 	cfg.out_fd = fd_take(&out);
 	return chardev_create(vm->loop, &cfg, ret, err);

@@ -99,6 +99,6 @@ void devices_drain(struct vm *vm);
 void devices_destroy(struct vm *vm);
 
 /* ---- serial.c ---- */
-/** Opens the stream of a serial line; *ret is NULL for a sink. */
+/** Opens the stream of a serial line. */
 int __must_check serial_open(
 	struct vm *vm, const struct serial_config *s, struct chardev **ret, struct err *err);

@@ -65,7 +65,7 @@ test_output_to_a_file_is_appended() {
 	END
 	guest --mem 256 --serial type=file,path=log,console $KERNEL
 	expect 0
-	[ ! -s out ] || fail "something was written to stdout"
+	[ ! -s raw ] || fail "something was written to stdout"
 	head -n 1 log | grep -q first || fail "what was in the file is gone"
 	grep -q second log || fail "the guest's words are not in the file"
 }
@@ -76,7 +76,7 @@ test_sink() {
 	END
 	guest --mem 256 --serial type=sink,console $KERNEL
 	expect 0
-	[ ! -s out ] || fail "something was written to stdout"
+	[ ! -s raw ] || fail "something was written to stdout"
 }
 
 test_four_uarts() {

@@ -68,8 +68,17 @@ script() {
 
 # guest ARGS...: runs mayfly with the test's initrd; output in out and err, status in STATUS.
 guest() {
-	/mayfly run --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/out 2>$T/err </dev/null
+	/mayfly run --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/raw 2>$T/err </dev/null
 	STATUS=$?
+	# A guest's terminal ends its lines with both.
+	tr -d '\r' <$T/raw >$T/out
+}
+
+# as_user NAME COMMAND: as guest does, with the rights of an ordinary user.
+as_user() {
+	su "$1" -c "cd $T && $2" >$T/raw 2>$T/err </dev/null
+	STATUS=$?
+	tr -d '\r' <$T/raw >$T/out
 }
 
 # expect STATUS [TEXT]: how the guest ended, and a line that it printed.

@@ -528,7 +528,7 @@ static void a_descriptor_for_reading_is_no_writable_disk(void **state __unused)
 	fd = open(r.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	cfg.path = path;
-	assert_refused(&cfg, EACCES, "not opened for writing");
+	assert_refused(&cfg, EACCES, "not opened for reading and writing");
 	cfg.ro = true;
 	assert_int_equal(block_open(&cfg, &r.b, &err), 0);
 	assert_int_equal(block_size(r.b), IMAGE);

@@ -18,7 +18,7 @@ verdict() {
 	echo "$1 $2${3:+: $3}"
 	[ "$1" != FAILED ] || {
 		echo "--- $2: the guest's output ends"
-		tail -n 15 $T/out 2>/dev/null
+		tail -n ${LINES_SHOWN:-15} $T/out 2>/dev/null
 		echo "--- $2: mayfly said"
 		tail -n 5 $T/err 2>/dev/null
 		echo "---"

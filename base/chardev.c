@@ -10,9 +10,8 @@
  *    Regular files and /dev/null never block and cannot be polled.
  * 2. What cannot be polled is always ready: an eventfd that holds 1 and is never drained is
  *    watched in its place. The same eventfd stands for input that was read ahead.
- * 3. Watches are added at creation, so that no resource can run out later, and rest as
- *    edge-triggered ones without events: EPOLLHUP and EPOLLERR cannot be masked, but then
- *    come once and the loop does not spin on a stream that has hung up.
+ * 3. Watches are added at creation, so that no resource can run out later, and are paused
+ *    while nobody wants them.
  * 4. A writable callback that was promised comes, also when the output fails in between.
  *
  * Loop thread.
@@ -74,11 +73,11 @@ static bool chardev_poll(int fd, short events, int timeout_ms)
 
 /* ---- input ---- */
 
-/** Starts a watch, or lays it to rest (invariant 3). */
+/** Resumes or pauses a watch (invariant 3). */
 static void chardev_arm(struct chardev *c, struct watch *w, bool wanted, uint32_t events)
 {
 	if (w->active)
-		loop_mod(c->loop, w, wanted ? events : EPOLLET);
+		loop_mod(c->loop, w, wanted ? events : 0);
 }
 
 /** Bytes of input past the filter, at most len; notes the end. */
@@ -303,10 +302,10 @@ static int chardev_reopen(int fd, const struct stat *st)
 	return fd_take(&own);
 }
 
-/** Adds a watch at rest. Inactive afterwards: epoll refuses a file that is always ready. */
+/** Adds a paused watch. Inactive afterwards: epoll refuses a file that is always ready. */
 static int chardev_watch(struct chardev *c, struct watch *w, int fd, loop_fn fn)
 {
-	int rc = loop_add(c->loop, w, fd, EPOLLET, fn);
+	int rc = loop_add(c->loop, w, fd, 0, fn);
 
 	return rc == -EPERM ? 0 : rc;
 }
@@ -357,14 +356,14 @@ static int chardev_open_output(struct chardev *c)
 	return rc;
 }
 
-/** An eventfd that stays readable, with its watch at rest. */
+/** An eventfd that stays readable, with its watch paused. */
 static int chardev_open_soon(struct chardev *c, int *ret_fd, struct watch *w, loop_fn fn)
 {
 	*ret_fd = fd_event();
 	if (*ret_fd < 0)
 		return *ret_fd;
 	fd_event_signal(*ret_fd);
-	return loop_add(c->loop, w, *ret_fd, EPOLLET, fn);
+	return loop_add(c->loop, w, *ret_fd, 0, fn);
 }
 
 static int chardev_open(struct chardev *c)

@@ -41,7 +41,6 @@ struct virtio_console {
 	struct chardev *cd; /* owned */
 
 	/* Loop thread. */
-	bool started;
 	bool tx_busy; /* tx is valid */
 	struct vq_chain tx;
 	uint64_t tx_off;
@@ -123,11 +122,8 @@ out:
 
 static void virtio_console_writable(void *ctx)
 {
-	struct virtio_console *c = ctx;
-
-	/* Without a chain it is a promise made to a driver that has reset the device since. */
-	if (c->tx_busy)
-		virtio_console_transmit(c);
+	/* A promise may outlive a reset; then there is no ring and no chain. */
+	virtio_console_transmit(ctx);
 }
 
 /* ---- receive ---- */
@@ -193,27 +189,20 @@ static void virtio_console_receive(struct virtio_console *c)
 
 static void virtio_console_readable(void *ctx)
 {
-	struct virtio_console *c = ctx;
-
-	if (c->started)
-		virtio_console_receive(c);
-	else
-		chardev_want_input(c->cd, false);
+	virtio_console_receive(ctx);
 }
 
 /* ---- the class ---- */
 
-static int virtio_console_start(struct virtio_device *d)
+static int virtio_console_start(struct virtio_device *d __unused)
 {
-	container_of(d, struct virtio_console, d)->started = true;
-	return 0;
+	return 0; /* the queues' first notifies do the rest */
 }
 
 static void virtio_console_stop(struct virtio_device *d)
 {
 	struct virtio_console *c = container_of(d, struct virtio_console, d);
 
-	c->started = false;
 	c->tx_busy = false; /* the rest of it goes with the ring */
 	chardev_want_input(c->cd, false);
 }
@@ -225,7 +214,7 @@ static void virtio_console_notify(struct virtio_device *d, unsigned q)
 	if (q == VIRTIO_CONSOLE_RX) {
 		vq_disable_kick(&d->vq[q]);
 		chardev_want_input(c->cd, true); /* finds out itself when there is no chain */
-	} else if (!c->tx_busy) {
+	} else {
 		virtio_console_transmit(c);
 	}
 }

@@ -84,3 +84,9 @@ static inline unsigned step_cpu_ms(unsigned ms)
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
 	return (unsigned)((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000);
 }
+
+/** Whether the loop rests when nothing happens. One that spins takes at least a tenth of a CPU. */
+static inline bool step_is_idle(void)
+{
+	return step_cpu_ms(60) < 5;
+}

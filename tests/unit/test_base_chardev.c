@@ -1,155 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* base/chardev.c, output: it never blocks the loop, and says once that it failed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <unistd.h>
 
-#include "base/chardev.h"
-#include "base/fd.h"
-#include "tests/unit/loop_step.h"
-
-struct user {
-	struct chardev *c;
-	uint8_t in[8192];
-	size_t in_len;
-	unsigned nr_readable, nr_writable, nr_failed, nr_filtered;
-	char failure[512];
-};
-
-static struct user user;
-
-static void user_readable(void *ctx)
-{
-	struct user *u = ctx;
-
-	u->nr_readable++;
-	u->in_len += chardev_read(u->c, u->in + u->in_len, sizeof(u->in) - u->in_len);
-}
-
-static void user_writable(void *ctx)
-{
-	struct user *u = ctx;
-
-	u->nr_writable++;
-}
-
-static void user_failed(void *ctx, const struct err *err)
-{
-	struct user *u = ctx;
-
-	u->nr_failed++;
-	snprintf(u->failure, sizeof(u->failure), "%s", err->msg);
-}
-
-/** Takes each '!' out and counts it. */
-static size_t user_filter(void *ctx, uint8_t *buf, size_t len)
-{
-	struct user *u = ctx;
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++)
-		if (buf[i] == '!')
-			u->nr_filtered++;
-		else
-			buf[n++] = buf[i];
-	return n;
-}
-
-static void open_with(int in_fd, int out_fd, bool filter)
-{
-	struct chardev_config cfg = { .in_fd = in_fd,
-		.out_fd = out_fd,
-		.opt = "--serial",
-		.path = "OUT",
-		.filter = filter ? user_filter : NULL,
-		.failed = user_failed,
-		.ctx = &user };
-	struct chardev_user cu = {
-		.readable = user_readable, .writable = user_writable, .ctx = &user
-	};
-	struct err err = { "" };
-
-	step_open();
-	user = (struct user){ 0 };
-	assert_int_equal(chardev_create(step.loop, &cfg, &user.c, &err), 0);
-	chardev_set_user(user.c, &cu);
-}
-
-static void open_stream(int in_fd, int out_fd)
-{
-	open_with(in_fd, out_fd, false);
-}
-
-static void close_stream(void)
-{
-	chardev_destroy(user.c);
-	user.c = NULL;
-	step_close();
-}
-
-static void make_pipe(int fd[2])
-{
-	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
-}
-
-static int make_file(const void *text, size_t len)
-{
-	int fd = memfd_create("scratch", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, len), len);
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	return fd;
-}
-
-static void make_pty(int *master, int *slave)
-{
-	struct termios t;
-
-	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(*master >= 0);
-	assert_int_equal(grantpt(*master), 0);
-	assert_int_equal(unlockpt(*master), 0);
-	*slave = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(*slave >= 0);
-	assert_int_equal(tcgetattr(*slave, &t), 0);
-	t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-	assert_int_equal(tcsetattr(*slave, TCSANOW, &t), 0);
-}
-
-static int make_fd_of(int dir_fd, const char *name, int flags)
-{
-	int fd = openat(dir_fd, name, flags | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static size_t waiting_in(int fd)
-{
-	int n = 0;
-
-	assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
-	return (size_t)n;
-}
-
-static const uint8_t zeroes[256 * 1024];
-
-/* ---- output ---- */
+#include "tests/unit/chardev_user.h"
 
 static void bytes_written_arrive_in_order(void **state __unused)
 {
@@ -166,20 +25,6 @@ static void bytes_written_arrive_in_order(void **state __unused)
 	assert_int_equal(user.nr_writable, 0); /* nothing was promised */
 	close_stream();
 	close(p[0]);
-}
-
-/** Writes until it takes no more; every call must return. */
-static size_t fill(void)
-{
-	size_t total = 0, n;
-
-	do {
-		n = chardev_write(user.c, zeroes, sizeof(zeroes));
-		assert_true(n <= sizeof(zeroes));
-		total += n;
-		assert_true(total < 64 * MIB);
-	} while (n);
-	return total;
 }
 
 static void empty(int fd, size_t len)
@@ -463,173 +308,6 @@ static void write_all_ends_when_the_reader_leaves(void **state __unused)
 	close_stream();
 }
 
-/* ---- input ---- */
-
-static void a_file_is_read_to_its_end_and_left_alone(void **state __unused)
-{
-	open_stream(make_file("hello", 5), -1);
-	chardev_want_input(user.c, true);
-	step_times(5);
-	assert_int_equal(user.in_len, 5);
-	assert_memory_equal(user.in, "hello", 5);
-	assert_int_equal(user.nr_readable, 2); /* the bytes, the end */
-	assert_true(step_is_idle());
-	close_stream();
-}
-
-static void dev_null_is_an_empty_input(void **state __unused)
-{
-	open_stream(make_fd_of(AT_FDCWD, "/dev/null", O_RDONLY), -1);
-	chardev_want_input(user.c, true);
-	assert_true(step_is_idle());
-	assert_int_equal(user.in_len, 0);
-	close_stream();
-}
-
-static void input_waits_until_it_is_wanted(void **state __unused)
-{
-	int p[2];
-
-	make_pipe(p);
-	open_stream(p[0], -1);
-	assert_int_equal(write(p[1], "abc", 3), 3);
-	step_times(3);
-	assert_int_equal(user.nr_readable, 0);
-	chardev_want_input(user.c, true);
-	step_times(3);
-	assert_int_equal(user.in_len, 3);
-	assert_int_equal(user.nr_readable, 1);
-	close_stream();
-	close(p[1]);
-}
-
-static void a_read_does_not_wait(void **state __unused)
-{
-	int p[2];
-
-	make_pipe(p); /* a blocking one */
-	open_stream(p[0], -1);
-	assert_int_equal(chardev_read(user.c, user.in, 10), 0);
-	close_stream();
-	close(p[1]);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p), 0);
-	open_stream(p[0], -1);
-	assert_int_equal(chardev_read(user.c, user.in, 10), 0);
-	close_stream();
-	close(p[1]);
-}
-
-static void a_writer_that_left_ends_the_input_without_spinning(void **state __unused)
-{
-	int p[2];
-
-	make_pipe(p);
-	open_stream(p[0], -1);
-	assert_int_equal(write(p[1], "abc", 3), 3);
-	close(p[1]);
-	assert_true(step_is_idle()); /* hung up, and nobody wants it */
-	chardev_want_input(user.c, true);
-	assert_true(step_is_idle());
-	assert_int_equal(user.in_len, 3);
-	close_stream();
-}
-
-static void a_terminal_that_hung_up_ends_the_input_without_spinning(void **state __unused)
-{
-	int master, slave;
-
-	make_pty(&master, &slave);
-	open_stream(slave, slave);
-	chardev_want_input(user.c, true);
-	assert_int_equal(write(master, "abc", 3), 3);
-	step_cpu_ms(20);
-	assert_int_equal(user.in_len, 3);
-	assert_int_equal(chardev_write(user.c, "def", 3), 3);
-	close(master);
-	assert_true(step_is_idle());
-	chardev_write(user.c, "x", 1);
-	assert_int_equal(user.nr_failed, 1);
-	close_stream();
-}
-
-static void one_socket_serves_both_ways(void **state __unused)
-{
-	char buf[8] = "";
-	int s[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
-	open_stream(s[0], s[0]);
-	chardev_want_input(user.c, true);
-	assert_int_equal(chardev_write(user.c, "out", 3), 3);
-	assert_int_equal(read(s[1], buf, sizeof(buf)), 3);
-	assert_int_equal(write(s[1], "in", 2), 2);
-	step_times(2);
-	assert_int_equal(user.in_len, 2);
-	assert_true(fill() > 0);
-	step_times(2);
-	assert_int_equal(user.nr_writable, 0);
-	close(s[1]);
-	step_times(3);
-	assert_int_equal(user.nr_writable, 1);
-	chardev_write(user.c, "x", 1);
-	assert_int_equal(user.nr_failed, 1);
-	assert_true(step_is_idle());
-	close_stream();
-}
-
-/* ---- the filter ---- */
-
-static void the_filter_sees_its_key_though_the_guest_takes_nothing(void **state __unused)
-{
-	uint8_t many[400];
-	int p[2];
-
-	make_pipe(p);
-	open_with(p[0], -1, true);
-	memset(many, 'a', sizeof(many));
-	assert_int_equal(write(p[1], "xy!z", 4), 4);
-	step_times(2);
-	assert_int_equal(user.nr_filtered, 1);
-	assert_int_equal(user.nr_readable, 0);
-	assert_int_equal(write(p[1], many, sizeof(many)), sizeof(many));
-	step_times(4);
-	assert_int_equal(waiting_in(p[0]), sizeof(many) - (256 - 3)); /* read ahead has an end */
-	assert_true(step_is_idle());
-	chardev_want_input(user.c, true);
-	step_times(6);
-	assert_int_equal(user.in_len, 3 + sizeof(many));
-	assert_memory_equal(user.in, "xyza", 4);
-	close_stream();
-	close(p[1]);
-}
-
-static void what_the_filter_took_wakes_nobody(void **state __unused)
-{
-	int p[2];
-
-	make_pipe(p);
-	open_with(p[0], -1, true);
-	chardev_want_input(user.c, true);
-	assert_int_equal(write(p[1], "!!", 2), 2);
-	step_times(3);
-	assert_int_equal(user.nr_filtered, 2);
-	assert_int_equal(user.nr_readable, 0);
-	close(p[1]);
-	assert_true(step_is_idle());
-	close_stream();
-}
-
-static void a_file_goes_through_the_filter_too(void **state __unused)
-{
-	open_with(make_file("a!b", 3), -1, true);
-	chardev_want_input(user.c, true);
-	step_times(4);
-	assert_int_equal(user.in_len, 2);
-	assert_memory_equal(user.in, "ab", 2);
-	assert_true(step_is_idle());
-	close_stream();
-}
-
 static void a_bad_fd_is_an_error(void **state __unused)
 {
 	struct chardev_config cfg = {
@@ -664,20 +342,10 @@ int main(void)
 		cmocka_unit_test(an_absent_output_takes_everything),
 		cmocka_unit_test(write_all_waits_for_a_slow_reader),
 		cmocka_unit_test(write_all_ends_when_the_reader_leaves),
-		cmocka_unit_test(a_file_is_read_to_its_end_and_left_alone),
-		cmocka_unit_test(dev_null_is_an_empty_input),
-		cmocka_unit_test(input_waits_until_it_is_wanted),
-		cmocka_unit_test(a_read_does_not_wait),
-		cmocka_unit_test(a_writer_that_left_ends_the_input_without_spinning),
-		cmocka_unit_test(a_terminal_that_hung_up_ends_the_input_without_spinning),
-		cmocka_unit_test(one_socket_serves_both_ways),
-		cmocka_unit_test(the_filter_sees_its_key_though_the_guest_takes_nothing),
-		cmocka_unit_test(what_the_filter_took_wakes_nobody),
-		cmocka_unit_test(a_file_goes_through_the_filter_too),
 		cmocka_unit_test(a_bad_fd_is_an_error),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	alarm(60); /* a write that blocks is a failure, not a hang */
+	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,10 @@ AR	?= ar
 
 VERSION	:= $(shell cat VERSION)
 
+# One short line a file; V=1 shows whole commands, -s shows nothing.
+Q	:= $(if $(V),,@)
+say	= $(if $(V)$(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),,@printf '  %-5s %s\n' $(1) $@)
+
 WARN	:= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef \
 	   -Wvla -Wimplicit-fallthrough $(if $(WERROR),-Werror)
 # What this compiler has of the rest: control-flow enforcement by architecture, for instance.
@@ -77,6 +81,7 @@ all: $(BIN)
 
 $(O)/%.o: %.c $(O)/flags | $(O)/version.h
 	@mkdir -p $(@D)
+	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 # Flags and compiler are inputs too: a change rebuilds.
@@ -94,6 +99,7 @@ $(LIB): $(call obj,$(LIB_SRCS))
 	$(Q)$(AR) crD $@ $^
 
 $(BIN): $(call obj,vmm/main.c $(KVM_SRCS)) $(LIB)
+	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $(VARIANT_LDFLAGS) -o $@ $^ $(LIBS)
 	$(Q)$(STRIP) -o $@.stripped $@
 	@printf '%s: %s bytes stripped\n' $@ $$(stat -c %s $@.stripped)
@@ -126,7 +132,7 @@ help:
 #: make run           boot a Linux guest and see it say so (installs what that needs)
 run:
 	@tools/setup run
-	@+$(MAKE) --no-print-directory all
+	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tools/run $(ARCH)
 
 #: make test          all tests (installs what they need; builds the guest kernel once)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest's and the host's side of a virtio console, for its tests. Includers have
- * included cmocka.h.
+ * The guest's and the host's side of a virtio console, for its tests.
  */
 #pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 
 #include <fcntl.h>
 #include <signal.h>

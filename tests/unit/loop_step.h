@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Runs a loop by hand, for tests of what lives on one: one round of what is ready now, or
- * for a while. Includers have included cmocka.h.
+ * for a while.
  */
 #pragma once
 

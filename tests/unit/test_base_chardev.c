@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* base/chardev.c, output: it never blocks the loop, and says once that it failed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <pthread.h>
 
 #include "tests/unit/chardev_user.h"

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* base/chardev.c, input: it waits where it is, ends without a spin, and passes the filter. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "tests/unit/chardev_user.h"
 
 static void a_file_is_read_to_its_end_and_left_alone(void **state __unused)

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* devices/uart.c: registers one by one, and the steps by which a driver finds out what it has. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "tests/unit/uart_guest.h"
 
 /* ---- registers ---- */

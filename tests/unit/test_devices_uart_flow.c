@@ -3,12 +3,6 @@
  * devices/uart.c: much data, slow ends, and two interrupt-driven guests that never poll, so
  * that an edge which is lost shows as a timeout.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <poll.h>
 #include <pthread.h>
 

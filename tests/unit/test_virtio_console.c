@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* virtio/console.c, transmit: bytes pass, a slow reader stops its chain only, nothing grows. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "tests/unit/console_guest.h"
 
 /* ---- what it is ---- */

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* virtio/console.c: input waits for chains, the end waits for output, and much data both ways. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <pthread.h>
 
 #include "tests/unit/console_guest.h"

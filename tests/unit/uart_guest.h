@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest's side of a UART between two pipes, for its tests. Includers have included
- * cmocka.h.
+ * The guest's side of a UART between two pipes, for its tests.
  */
 #pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -42,7 +47,7 @@ static inline void out(unsigned reg, unsigned v)
 }
 
 /** Pulses since the last call. */
-static unsigned pulses(void)
+static inline unsigned pulses(void)
 {
 	return (unsigned)fd_event_drain(line.fd);
 }

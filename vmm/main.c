@@ -3,6 +3,7 @@
  * mayfly: verbs, and the one place where an error is printed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -29,6 +30,22 @@ static int main_usage_error(const char *msg)
 {
 	log_error("%s", msg);
 	return STATUS_USAGE;
+}
+
+/**
+ * A standard descriptor that the caller closed would be the next file that is opened here,
+ * and guest output would land in it. Open for reading only: an end of file to read, an error
+ * to write.
+ */
+static void main_hold_std_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /** Every thread, queue and image costs descriptors: use what the user may have. */
@@ -145,6 +162,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	main_hold_std_fds();
 	if (argc >= 2) {
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 			if (!strcmp(argv[1], verbs[i].name))

@@ -337,7 +337,7 @@ static int blk_take(struct virtio_blk *blk, unsigned qi)
 static void blk_serve_queue(struct virtio_blk *blk, unsigned qi)
 {
 	struct vq *q = &blk->d.vq[qi];
-	unsigned budget = q->size;
+	unsigned budget = q->size, looks = 0;
 	int rc;
 
 	blk->stalled &= ~(uint32_t)BIT(qi);
@@ -352,7 +352,10 @@ static void blk_serve_queue(struct virtio_blk *blk, unsigned qi)
 		/* Kicks stay off: blk_batch_done comes back when a slot is free. */
 		if (rc == -EBUSY)
 			blk->stalled |= (uint32_t)BIT(qi);
-	} while (!rc && vq_enable_kick(q));
+		/* A guest that flips avail.idx back and forth must not keep the loop here. */
+	} while (!rc && vq_enable_kick(q) && ++looks < VQ_MAX_LOOKS);
+	if (looks == VQ_MAX_LOOKS)
+		virtio_renotify(&blk->d, qi);
 }
 
 /** Tells the guest what was pushed, once per queue and batch. */

@@ -12,7 +12,8 @@
 #include "base/base.h"
 #include "memory/memory.h"
 
-#define VQ_MAX_SIZE 1024
+#define VQ_MAX_SIZE  1024
+#define VQ_MAX_LOOKS 3 /* see vq_enable_kick */
 
 /**
  * Iovecs that every honest chain of a queue of that size fits in: one for each descriptor,
@@ -91,8 +92,9 @@ bool vq_should_raise(struct vq *q);
 /**
  * Asks for a notification of the next available chain and says whether one is already
  * there (then the caller pops again). Use at the end of a drain: while (vq_enable_kick(q)).
- * A guest that adds while the device drains keeps such a loop going: count the chains, and
- * after size of them leave the rest to virtio_renotify().
+ * A guest that adds while the device drains keeps such a loop going, and one that flips
+ * avail.idx back and forth does so without a chain: count both, and after size chains or
+ * VQ_MAX_LOOKS empty rounds leave the rest to virtio_renotify().
  */
 bool vq_enable_kick(struct vq *q);
 /** Asks for no notifications while the device drains the queue. A hint. */

@@ -102,21 +102,22 @@ static void virtio_rng_notify(struct virtio_device *d, unsigned qi)
 {
 	struct virtio_rng *r = container_of(d, struct virtio_rng, d);
 	struct vq *q = &d->vq[qi];
-	unsigned nr = 0;
+	unsigned nr = 0, looks = 0;
 	size_t done = 0;
+	bool more;
 	uint32_t len;
 
 	vq_disable_kick(q);
 	do {
-		while (virtio_rng_one(r, &len) > 0) {
+		while ((more = nr < q->size && done < VIRTIO_RNG_MAX) &&
+			virtio_rng_one(r, &len) > 0) {
 			done += len;
-			if (++nr < q->size && done < VIRTIO_RNG_MAX)
-				continue;
-			virtio_renotify(d, qi);
-			virtio_raise(d, qi);
-			return;
+			nr++;
 		}
-	} while (vq_enable_kick(q));
+		/* A guest that flips avail.idx back and forth must not keep the loop here. */
+	} while (more && vq_enable_kick(q) && ++looks < VQ_MAX_LOOKS);
+	if (!more || looks == VQ_MAX_LOOKS)
+		virtio_renotify(d, qi);
 	virtio_raise(d, qi);
 }
 

@@ -5,8 +5,9 @@
  * Invariants:
  * 1. Nothing runs before everything was opened and loaded: an error before that leaves no
  *    trace but its line.
- * 2. The end is decided once (vm_end); the order of ending is fixed: vCPUs stop, terminal
- *    back, output drained, devices stopped.
+ * 2. The end is decided once (vm_end); only a failure, such as output lost on the way out,
+ *    replaces a success. The order of ending is fixed: vCPUs stop, terminal back, output
+ *    drained, devices stopped.
  */
 #include "vmm/vm.h"
 
@@ -34,7 +35,8 @@ void vm_end(struct vm *vm, enum status status, const char *fmt, ...)
 	va_list ap;
 
 	pthread_mutex_lock(&vm->end_lock);
-	if (!vm->ended) {
+	/* A failure takes a success back: output may be lost on the way out. */
+	if (!vm->ended || (vm->end_status == STATUS_OK && status == STATUS_FAILED)) {
 		vm->ended = true;
 		vm->end_status = status;
 		va_start(ap, fmt);

@@ -84,7 +84,10 @@ enum status vm_run(struct vm *vm, struct err *err);
 /** NULL is fine. */
 void vm_destroy(struct vm *vm);
 
-/** Ends the machine. The first call decides the status and the line; any thread. */
+/**
+ * Ends the machine. The first call decides the status and the line, but a failure still
+ * replaces a success; any thread.
+ */
 void vm_end(struct vm *vm, enum status status, const char *fmt, ...) __printf(3, 4);
 
 /* ---- vcpu.c ---- */

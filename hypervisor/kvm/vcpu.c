@@ -72,7 +72,7 @@ void hv_kick_init(void)
 
 void hv_vcpu_kick(struct hv_vcpu *cpu, unsigned long thread)
 {
-	__atomic_store_n(&cpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&cpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill((pthread_t)thread, KICK_SIGNAL);
 }
 
@@ -162,7 +162,8 @@ void hv_vcpu_run(struct hv_vcpu *cpu, struct hv_exit *exit)
 	if (ioctl(cpu->fd, KVM_RUN, 0) < 0) {
 		if (errno == EINTR || errno == EAGAIN) {
 			exit->kind = HV_EXIT_KICKED;
-			__atomic_store_n(&cpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+			/* Before the caller loads what the next kick is about. */
+			__atomic_store_n(&cpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 			return;
 		}
 		kvm_exit_failed(exit, strerrordesc_np(errno), (unsigned)errno);

@@ -112,15 +112,27 @@ FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz/replay.o)
 $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(call obj,$(FAKE_SRCS)) $(LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ $(LIBS)
 
-.PHONY: unit-tests fuzzers
+# Tests on the real KVM: linked with the backend, guests' code from a .S file.
+PAYLOAD_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/payload/test_*_$(ARCH).c))
+$(O)/tests/payload/payload_$(ARCH).o: tests/payload/payload_$(ARCH).S $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+$(O)/tests/payload/test_%: $(O)/tests/payload/test_%.o $(O)/tests/payload/payload_$(ARCH).o \
+		$(call obj,$(KVM_SRCS)) $(LIB)
+	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ -lcmocka $(LIBS)
+
+.PHONY: unit-tests fuzzers payload-tests
 unit-tests: $(TESTS)
 fuzzers: $(FUZZERS)
+payload-tests: $(PAYLOAD_TESTS)
 
-.PHONY: print-TESTS print-FUZZERS
+.PHONY: print-TESTS print-FUZZERS print-PAYLOAD_TESTS
 print-TESTS:
 	@echo $(TESTS)
 print-FUZZERS:
 	@echo $(FUZZERS)
+print-PAYLOAD_TESTS:
+	@echo $(PAYLOAD_TESTS)
 
 # --- what people type
 
@@ -171,4 +183,5 @@ clean:
 	rm -rf build
 
 .SECONDARY:
--include $(patsubst %.c,$(O)/%.d,$(SRCS) $(KVM_SRCS) $(FAKE_SRCS) $(TEST_SRCS) $(FUZZ_SRCS) tests/fuzz/replay.c)
+-include $(patsubst %.c,$(O)/%.d,$(SRCS) $(KVM_SRCS) $(FAKE_SRCS) $(TEST_SRCS) $(FUZZ_SRCS) tests/fuzz/replay.c \
+	$(wildcard tests/payload/*.c))

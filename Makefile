@@ -113,7 +113,7 @@ $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(call obj,$(FAKE_
 	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ $(LIBS)
 
 # Tests on the real KVM: linked with the backend, guests' code from a .S file.
-PAYLOAD_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/payload/test_*_$(ARCH).c))
+PAYLOADS := $(patsubst %.c,$(O)/%,$(wildcard tests/payload/test_*_$(ARCH).c))
 $(O)/tests/payload/payload_$(ARCH).o: tests/payload/payload_$(ARCH).S $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
@@ -124,15 +124,15 @@ $(O)/tests/payload/test_%: $(O)/tests/payload/test_%.o $(O)/tests/payload/payloa
 .PHONY: unit-tests fuzzers payload-tests
 unit-tests: $(TESTS)
 fuzzers: $(FUZZERS)
-payload-tests: $(PAYLOAD_TESTS)
+payload-tests: $(PAYLOADS)
 
-.PHONY: print-TESTS print-FUZZERS print-PAYLOAD_TESTS
+.PHONY: print-TESTS print-FUZZERS print-PAYLOADS
 print-TESTS:
 	@echo $(TESTS)
 print-FUZZERS:
 	@echo $(FUZZERS)
-print-PAYLOAD_TESTS:
-	@echo $(PAYLOAD_TESTS)
+print-PAYLOADS:
+	@echo $(PAYLOADS)
 
 # --- what people type
 

@@ -18,6 +18,7 @@ struct option {
 	/* value is NULL for a flag; opt is "--name" for error lines. */
 	int (*parse)(const char *opt, const char *value, struct config *c, struct err *err);
 	const char *help; /* one paragraph; keys of lists are explained there */
+	bool repeats;     /* may be given more than once */
 };
 
 static int option_string(const char *opt, const char *value, char **ret, struct err *err)
@@ -226,47 +227,50 @@ static int option_log_level(const char *opt, const char *value, struct config *c
 }
 
 static const struct option options[] = {
-	{ "cpus", 'c', "[num-cores=]N", option_cpus, "CPUs of the guest, 1 to 64. Default 1." },
+	{ "cpus", 'c', "[num-cores=]N", option_cpus, "CPUs of the guest, 1 to 64. Default 1.",
+		false },
 	{ "mem", 'm', "[size=]MIB", option_mem,
-		"RAM of the guest in MiB, 16 and more. Default 256. RAM past 3328 MiB lies above "
-		"4 GiB." },
-	{ "initrd", 'i', "PATH", option_initrd, "Initial RAM disk." },
+		"RAM of the guest in MiB, 16 and more. Default 256. RAM past 3328 MiB lies "
+		"above 4 GiB.",
+		false },
+	{ "initrd", 'i', "PATH", option_initrd, "Initial RAM disk.", false },
 	{ "params", 'p', "TEXT", option_params,
-		"Words for the kernel command line, after mayfly's own (panic=-1 and the console). "
-		"May be repeated." },
+		"Words for the kernel command line, after mayfly's own (panic=-1 and the "
+		"console). May be repeated.",
+		true },
 	{ "serial", 0, "type=TYPE[,key=value...]", option_serial,
-		"A serial line. type=stdout, file (with path=) or sink; hardware=serial (a 16550, "
-		"the "
-		"default) or virtio-console; num=N (1 to 4: ttyS0 to ttyS3); path=FILE, which may "
-		"be a "
-		"FIFO; input=FILE or FIFO; console (the kernel's console); earlycon; stdin (input "
-		"is "
-		"mayfly's standard input; on a terminal Ctrl-A x ends the machine and Ctrl-A "
-		"Ctrl-A "
-		"sends Ctrl-A). Default: one 16550 on stdout and stdin. May be repeated." },
+		"A serial line. type=stdout, file (with path=) or sink; hardware=serial (a "
+		"16550, the default) or virtio-console; num=N (1 to 4: ttyS0 to ttyS3); "
+		"path=FILE, which may be a FIFO; input=FILE or FIFO; console (the kernel's "
+		"console); earlycon; stdin (input is mayfly's standard input; on a terminal "
+		"Ctrl-A x ends the machine and Ctrl-A Ctrl-A sends Ctrl-A). Default: one 16550 "
+		"on stdout and stdin. May be repeated.",
+		true },
 	{ "block", 'b', "[path=]PATH[,key=value...]", option_block,
-		"A disk: a raw file or block device, /dev/vda, vdb, ... in command-line order. ro; "
-		"root (adds root=/dev/vdX to the command line); sparse=BOOL (discard punches "
-		"holes, "
-		"default true); direct (bypass the page cache); lock=BOOL (flock the file, default "
-		"true); block-size=512..4096; id=SERIAL (at most 20 bytes); async-executor=uring "
-		"or "
-		"epoll (plain system calls; default: uring where the host allows it); queues=1..16 "
-		"(default: one per CPU, at most 8). May be repeated." },
-	{ "no-rng", 0, NULL, option_no_rng, "No virtio entropy device." },
+		"A disk: a raw file or block device, /dev/vda, vdb, ... in command-line order. "
+		"ro; root (adds root=/dev/vdX to the command line); sparse=BOOL (discard "
+		"punches holes, default true); direct (bypass the page cache); lock=BOOL "
+		"(flock the file, default true); block-size=512..4096; id=SERIAL (at most 20 "
+		"bytes); async-executor=uring or epoll (plain system calls; default: uring "
+		"where the host allows it); queues=1..16 (default: one per CPU, at most 8). "
+		"May be repeated.",
+		true },
+	{ "no-rng", 0, NULL, option_no_rng, "No virtio entropy device.", false },
 	{ "no-acpi", 0, NULL, option_no_acpi,
-		"Describe the machine with an MP table and virtio_mmio.device= words instead of "
-		"ACPI, "
-		"for kernels without it. Such a guest can reset but not power off." },
+		"Describe the machine with an MP table and virtio_mmio.device= words instead "
+		"of ACPI, for kernels without it. Such a guest can reset but not power off.",
+		false },
 	{ "timeout", 0, "SECONDS", option_timeout,
-		"End the machine with status 37 when it still runs after this time." },
-	{ "name", 0, "NAME", option_name, "Name of the machine, in log lines and in ps." },
+		"End the machine with status 37 when it still runs after this time.", false },
+	{ "name", 0, "NAME", option_name, "Name of the machine, in log lines and in ps.", false },
 	{ "dump-tables", 0, "DIR", option_dump_tables,
-		"Write the firmware tables that the guest is given as files in DIR." },
+		"Write the firmware tables that the guest is given as files in DIR.", false },
 	{ "hypervisor", 0, "kvm[device=PATH]", option_hypervisor,
-		"The hypervisor's device. Default /dev/kvm." },
-	{ "force", 0, NULL, option_force, "Run even where KVM emulates each guest instruction." },
-	{ "log-level", 0, "LEVEL", option_log_level, "error, warn (the default), info or debug." },
+		"The hypervisor's device. Default /dev/kvm.", false },
+	{ "force", 0, NULL, option_force, "Run even where KVM emulates each guest instruction.",
+		false },
+	{ "log-level", 0, "LEVEL", option_log_level, "error, warn (the default), info or debug.",
+		false },
 };
 
 static const struct option *option_find(const char *name, size_t len, char letter)
@@ -282,7 +286,8 @@ static const struct option *option_find(const char *name, size_t len, char lette
 }
 
 /** One argument that starts with a dash. Advances *i over a separate value. */
-static int options_one(int argc, char **argv, int *i, struct config *c, struct err *err)
+static int options_one(
+	int argc, char **argv, int *i, uint64_t *seen, struct config *c, struct err *err)
 {
 	const char *arg = argv[*i], *value = NULL, *eq;
 	const struct option *o;
@@ -308,12 +313,16 @@ static int options_one(int argc, char **argv, int *i, struct config *c, struct e
 			return err_set(err, EINVAL, "%s: needs a value", opt);
 		value = argv[++*i];
 	}
+	if (!o->repeats && *seen & BIT(o - options))
+		return err_set(err, EINVAL, "%s: given twice", opt);
+	*seen |= BIT(o - options);
 	return o->parse(opt, value, c, err);
 }
 
 int options_parse(int argc, char **argv, struct config *c, struct err *err)
 {
 	bool only_words = false;
+	uint64_t seen = 0;
 	int rc;
 
 	for (int i = 0; i < argc; i++) {
@@ -326,7 +335,7 @@ int options_parse(int argc, char **argv, struct config *c, struct err *err)
 		if (!only_words && (!strcmp(arg, "--help") || !strcmp(arg, "-h")))
 			return 1;
 		if (!only_words && arg[0] == '-' && arg[1])
-			rc = options_one(argc, argv, &i, c, err);
+			rc = options_one(argc, argv, &i, &seen, c, err);
 		else if (c->kernel)
 			rc = err_set(err, EINVAL, "'%s': a KERNEL was given already: '%s'", arg,
 				c->kernel);

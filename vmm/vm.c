@@ -162,6 +162,9 @@ static int vm_load(struct vm *vm, int kernel_fd, int initrd_fd, struct err *err)
 	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return err_errno(err, errno, "entropy for the guest");
 	rc = arch_load(&vm->gm, &boot, &vm->entry, err);
+	if (rc == -E2BIG && *words)
+		rc = err_prefix(err, rc, "--no-acpi: %u devices are named on the command line",
+			vm->nr_virtio);
 	explicit_bzero(seed, sizeof(seed));
 	if (!rc && vm->cfg->dump_tables)
 		rc = arch_dump_tables(&boot, vm->cfg->dump_tables, err);
@@ -331,10 +334,14 @@ static void vm_wait(struct vm *vm)
 }
 
 /** A second signal, or a reader that takes nothing, must not keep a stopped machine. */
-static enum status vm_stuck_status; /* set before the handler is */
+static enum status vm_stuck_status; /* set before the handler is, as the line */
+static struct err vm_stuck_line;
 
 static void vm_on_stuck(int sig __unused)
 {
+	/* Nothing can be done about a stderr that fails, too. */
+	if (write(STDERR_FILENO, vm_stuck_line.msg, strlen(vm_stuck_line.msg)) < 0)
+		_exit((int)vm_stuck_status);
 	_exit((int)vm_stuck_status);
 }
 
@@ -344,6 +351,8 @@ static void vm_guard_drain(struct vm *vm)
 	sigset_t set;
 
 	vm_stuck_status = vm->end_status;
+	snprintf(vm_stuck_line.msg, sizeof(vm_stuck_line.msg),
+		"mayfly: %.400s; output that nobody took is lost\n", vm->end_reason.msg);
 	vm_end_signals(&set);
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sigismember(&set, sig) == 1)

@@ -142,6 +142,17 @@ test_without_acpi() {
 	expect 32 'no tables'
 }
 
+# More CPUs than an IOAPIC's id register could tell apart from it.
+test_without_acpi_many_cpus() {
+	script <<-'END'
+		echo "online: $(nproc)"
+		dd if=/dev/hwrng bs=16 count=1 2>/dev/null | wc -c | sed 's/^/random: /'
+	END
+	guest --mem 512 --cpus 18 --no-acpi -p end=reboot $KERNEL
+	expect 32 'online: 18'
+	expect 32 'random: 16'
+}
+
 test_tables_are_dumped() {
 	mkdir -p /out/acpi
 	dd if=/dev/zero of=disk bs=4k count=1 2>/dev/null
@@ -172,4 +183,4 @@ test_ordinary_user() {
 BOOT="bzimage_boots vmlinux_with_pvh_note_boots vmlinux_without_pvh_note_boots
 	distribution_kernel_boots distribution_kernel_uses_a_disk log_is_clean
 	one_cpu two_cpus eight_cpus sixty_four_cpus memory_128_mib memory_3_gib memory_5_gib
-	initrd_is_complete command_line_arrives without_acpi tables_are_dumped ordinary_user"
+	initrd_is_complete command_line_arrives without_acpi without_acpi_many_cpus tables_are_dumped ordinary_user"

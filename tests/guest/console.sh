@@ -9,33 +9,42 @@ both_ways() {
 	mkfifo in back
 	dd if=/dev/urandom of=data bs="$bytes" count=1 2>/dev/null
 	script <<-END
-		stty raw -echo <$dev
-		# Held open, so that the line is not set back to its defaults between the two.
+		# Held open: a line that nobody holds is set back to its defaults.
 		exec 3<>$dev
+		stty raw -echo <&3
 		echo ready >&3
 		echo "in: \$(head -c $bytes <&3 | sha256sum)"
 		dd if=/dev/urandom of=/tmp/out bs=$bytes count=1 2>/dev/null
 		echo "out: \$(sha256sum </tmp/out)"
 		cat /tmp/out >&3
-		stty -F $dev raw 2>/dev/null
 		# The driver drains the line when it is closed.
 		exec 3>&-
 	END
+	: >all
+	cat <back >all &
+	reader=$!
 	{
-		head -c 6 >first
-		cat data >in &
-		head -c "$bytes" >received
-	} <back &
+		until [ "$(wc -c <all)" -ge 6 ]; do usleep 100000; done
+		cat data >in
+	} &
+	sender=$!
 	guest --mem 256 --serial type=stdout --serial "$hardware,type=file,path=back,input=in" $KERNEL
-	sleep 1
+	# What mayfly wrote last may still be in the FIFO.
+	i=0
+	until [ "$(wc -c <all)" -ge $((bytes + 6)) ] || [ $i -ge 50 ]; do
+		i=$((i + 1))
+		usleep 100000
+	done
+	kill $reader $sender 2>/dev/null
 	expect 0 "in: $(sha256sum <data | cut -d' ' -f1)"
+	tail -c +7 all >received
 	[ "$(wc -c <received)" = "$bytes" ] || fail "$(wc -c <received) of $bytes bytes came out"
 	expect 0 "out: $(sha256sum <received | cut -d' ' -f1)"
 }
 test_virtio_console_10_mb_both_ways() {
 	both_ways hardware=virtio-console /dev/hvc0 10485760
 }
-test_uart_both_ways() { both_ways num=2 /dev/ttyS1 131072; }
+test_uart_both_ways() { both_ways num=2 /dev/ttyS1 65536; }
 
 test_virtio_console_as_the_console() {
 	script <<-'END'

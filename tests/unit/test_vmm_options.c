@@ -225,6 +225,15 @@ static void help_wins_over_what_follows(void **state)
 
 /* ---- single values ---- */
 
+static void an_option_that_stands_once_is_refused_twice(void **state)
+{
+	op_refuses(*state, "-c 1 --cpus 2", "--cpus: given twice");
+	op_refuses(*state, "--mem 64 -m64", "--mem: given twice");
+	op_refuses(*state, "--timeout 1 --timeout=2", "--timeout: given twice");
+	op_refuses(*state, "--no-rng --no-rng", "--no-rng: given twice");
+	op_takes(*state, "-p a -p b --serial sink --serial sink,num=2 --block a --block b");
+}
+
 static void wild_numbers_are_refused(void **state)
 {
 	static const char *const nans[] = { "", "x", "2x", " 2", "2 ", "-1", "+1", "1e3", "0x",
@@ -524,6 +533,7 @@ int main(void)
 		OP_TEST(a_missing_value_is_refused),
 		OP_TEST(an_option_may_be_another_options_value),
 		OP_TEST(help_wins_over_what_follows),
+		OP_TEST(an_option_that_stands_once_is_refused_twice),
 		OP_TEST(wild_numbers_are_refused),
 		OP_TEST(memory_is_between_its_limits),
 		OP_TEST(a_timeout_is_a_number_of_seconds),

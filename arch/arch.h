@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "bus/bus.h"
 #include "hypervisor/hv.h"
+#include "loader/loader.h"
 #include "memory/memory.h"
 
 #define ARCH_MAX_CPUS     64
@@ -70,9 +71,23 @@ struct arch_entry {
 	gpa_t pc, arg;
 };
 
-/** Loads kernel, initrd and command line, and writes the firmware description. */
+/** What arch_load_payload put into memory, for arch_load. */
+struct arch_payload {
+	struct kernel_image kernel;
+	gpa_t initrd;
+	uint64_t initrd_len;
+};
+
+/**
+ * Loads kernel and initrd. Needs RAM but no machine, so that it may run on a thread of its
+ * own while the hypervisor makes one. Of boot it uses the files only.
+ */
+int __must_check arch_load_payload(struct guest_memory *gm, const struct arch_boot *boot,
+	struct arch_payload *ret, struct err *err);
+
+/** Writes the command line and the firmware description around the payload. */
 int __must_check arch_load(struct guest_memory *gm, const struct arch_boot *boot,
-	struct arch_entry *ret, struct err *err);
+	const struct arch_payload *payload, struct arch_entry *ret, struct err *err);
 
 /** Writes what arch_load would describe the machine with as files in dir (--dump-tables). */
 int __must_check arch_dump_tables(const struct arch_boot *boot, const char *dir, struct err *err);

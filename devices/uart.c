@@ -17,7 +17,10 @@
  *    and a guest looks for it (a read of LSR, or RDI enabled). A driver that resets its FIFOs
  *    first and raises RTS afterwards, as that of Linux does, loses nothing that waits.
  *    MCR is born with DTR, RTS and OUT2 up, as firmware leaves it.
- * 4. While out_len > 0 the loop has been woken, is flushing, or waits for its chardev.
+ * 4. While out_len > 0 the loop has been told (and then flushes, or waits for its chardev), or
+ *    `late` runs and will tell it. Bytes go out by lines, because waking the loop for each
+ *    costs more than the byte; an eventfd is signalled only after the lock is free, or the
+ *    loop would wake into it.
  * 5. THRE reads as set only with room for a FIFO of 16, so a driver that fills a FIFO per
  *    interrupt does not wait inside.
  *
@@ -29,8 +32,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 
 #include "base/fd.h"
+#include "devices/uart_regs.h"
 
 #define UART_FIFO 16
 /* Input read from the host and not yet in the FIFO: one loop turn for so many bytes. */
@@ -39,43 +44,9 @@
 #define UART_OUT_SIZE 16384
 /* Room beyond, for the one byte of each vCPU that waited when uart_release let it go. */
 #define UART_OUT_RESERVE 512
-
-enum uart_reg { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
-
-#define IER_RDI  0x01
-#define IER_THRI 0x02
-#define IER_RLSI 0x04
-#define IER_MSI  0x08
-#define IER_MASK 0x0f
-
-#define IIR_NONE     0x01
-#define IIR_MSI      0x00
-#define IIR_THRI     0x02
-#define IIR_RDI      0x04
-#define IIR_RLSI     0x06
-#define IIR_TIMEOUT  0x0c
-#define IIR_FIFOS_ON 0xc0
-
-#define FCR_ENABLE      0x01
-#define FCR_CLEAR_RX    0x02
-#define FCR_TRIGGER(v)  ((v) >> 6)
-#define LCR_DLAB        0x80
-#define MCR_DTR         0x01
-#define MCR_RTS         0x02
-#define MCR_OUT1        0x04
-#define MCR_OUT2        0x08
-#define MCR_LOOP        0x10
-#define MCR_MASK        0x1f
-#define LSR_DR          0x01
-#define LSR_OE          0x02
-#define LSR_THRE        0x20
-#define LSR_TEMT        0x40
-#define MSR_CTS         0x10
-#define MSR_DSR         0x20
-#define MSR_RI          0x40
-#define MSR_DCD         0x80
-#define MSR_STATE_MASK  0xf0
-#define MSR_RI_BECAME_0 0x04
+/* The loop is woken for a line, for so many bytes, or for what is older than so long. */
+#define UART_OUT_BATCH   1024
+#define UART_OUT_LATE_NS 2000000
 
 struct uart {
 	struct loop *loop;
@@ -83,6 +54,8 @@ struct uart {
 	const struct irq_line *line; /* borrowed */
 	int wake_fd;                 /* owned; vCPU threads -> loop */
 	struct watch wake;
+	int late_fd; /* owned; timer: a line that does not end goes out, too */
+	struct watch late;
 
 	pthread_mutex_t lock;
 	pthread_cond_t room; /* out_len went down, or released */
@@ -95,6 +68,9 @@ struct uart {
 	uint8_t raised;   /* causes (IER bits) for which the line was pulsed and which last */
 	bool reads_iir;   /* since it last enabled an interrupt, so invariant 1 counts on it */
 	bool released;
+	bool kick;  /* wake_fd is to be signalled when the lock is free */
+	bool told;  /* the loop knows of output */
+	bool armed; /* late_fd runs */
 
 	uint8_t fifo[UART_FIFO];
 	unsigned fifo_head, fifo_len;
@@ -187,7 +163,7 @@ static void uart_receive(struct uart *u)
 	}
 	if (!u->in_len && u->in_paused) {
 		u->in_paused = false;
-		fd_event_signal(u->wake_fd);
+		u->kick = true;
 	}
 }
 
@@ -210,6 +186,8 @@ static void uart_update(struct uart *u, bool last_look)
 /** One byte to the output buffer; a vCPU thread waits here for a slow reader. */
 static void uart_transmit(struct uart *u, uint8_t v)
 {
+	static const struct itimerspec late = { .it_value.tv_nsec = UART_OUT_LATE_NS };
+
 	if (!u->chardev)
 		return;
 	while (u->out_len >= UART_OUT_SIZE && !u->released)
@@ -217,8 +195,15 @@ static void uart_transmit(struct uart *u, uint8_t v)
 	if (u->out_len == sizeof(u->out))
 		return; /* released, and the guest writes on: the machine has ended */
 	u->out[(u->out_head + u->out_len) % sizeof(u->out)] = v;
-	if (u->out_len++ == 0)
-		fd_event_signal(u->wake_fd);
+	u->out_len++;
+	if (u->told)
+		return;
+	if (v == '\n' || u->out_len >= UART_OUT_BATCH) {
+		u->told = u->kick = true;
+	} else if (!u->armed) {
+		u->armed = true;
+		BUG_ON(timerfd_settime(u->late_fd, 0, &late, NULL));
+	}
 }
 
 /* ---- registers; with the lock held ---- */
@@ -383,6 +368,17 @@ static void uart_write_reg(struct uart *u, uint64_t reg, uint8_t v)
 	}
 }
 
+/** The end of each access: what the loop must hear of is said without the lock. */
+static void uart_unlock(struct uart *u)
+{
+	bool kick = u->kick;
+
+	u->kick = false;
+	pthread_mutex_unlock(&u->lock);
+	if (kick)
+		fd_event_signal(u->wake_fd);
+}
+
 static void uart_bus_read(void *ctx, uint64_t off, void *data, unsigned len)
 {
 	struct uart *u = ctx;
@@ -391,7 +387,7 @@ static void uart_bus_read(void *ctx, uint64_t off, void *data, unsigned len)
 		return;
 	pthread_mutex_lock(&u->lock);
 	*(uint8_t *)data = uart_read_reg(u, off);
-	pthread_mutex_unlock(&u->lock);
+	uart_unlock(u);
 }
 
 static void uart_bus_write(void *ctx, uint64_t off, const void *data, unsigned len)
@@ -402,7 +398,7 @@ static void uart_bus_write(void *ctx, uint64_t off, const void *data, unsigned l
 		return;
 	pthread_mutex_lock(&u->lock);
 	uart_write_reg(u, off, *(const uint8_t *)data);
-	pthread_mutex_unlock(&u->lock);
+	uart_unlock(u);
 }
 
 const struct bus_ops uart_bus_ops = { .read = uart_bus_read, .write = uart_bus_write };
@@ -419,6 +415,8 @@ static unsigned uart_out_peek(struct uart *u, const uint8_t **ret)
 
 	pthread_mutex_lock(&u->lock);
 	n = MIN(u->out_len, (unsigned)sizeof(u->out) - u->out_head);
+	if (!n)
+		u->told = false;
 	*ret = u->out + u->out_head;
 	pthread_mutex_unlock(&u->lock);
 	return n;
@@ -436,11 +434,12 @@ static void uart_out_consume(struct uart *u, unsigned n)
 		u->thr_pending = true;
 	uart_update(u, false);
 	pthread_cond_broadcast(&u->room);
-	pthread_mutex_unlock(&u->lock);
+	uart_unlock(u);
 }
 
-static void uart_flush(struct uart *u)
+static void uart_flush(void *ctx)
 {
+	struct uart *u = ctx;
 	unsigned budget = sizeof(u->out); /* a guest may fill as fast as we empty */
 	const uint8_t *p;
 	unsigned n, done;
@@ -454,13 +453,14 @@ static void uart_flush(struct uart *u)
 		done = (unsigned)chardev_write(u->chardev, p, n);
 		uart_out_consume(u, done);
 		if (done < n)
-			return; /* it calls uart_on_writable */
+			return; /* it calls again when writable */
 		budget -= n;
 	}
 }
 
-static void uart_fill(struct uart *u)
+static void uart_fill(void *ctx)
 {
+	struct uart *u = ctx;
 	uint8_t buf[UART_IN_SIZE];
 	unsigned n;
 	bool paused;
@@ -481,18 +481,8 @@ static void uart_fill(struct uart *u)
 	u->in_len = n;
 	uart_update(u, false);
 	paused = u->in_paused = u->in_len > 0;
-	pthread_mutex_unlock(&u->lock);
+	uart_unlock(u);
 	chardev_want_input(u->chardev, !paused);
-}
-
-static void uart_on_readable(void *ctx)
-{
-	uart_fill(ctx);
-}
-
-static void uart_on_writable(void *ctx)
-{
-	uart_flush(ctx);
 }
 
 static void uart_on_wake(struct watch *w, uint32_t events __unused)
@@ -502,6 +492,21 @@ static void uart_on_wake(struct watch *w, uint32_t events __unused)
 	fd_event_drain(w->fd);
 	uart_flush(u);
 	uart_fill(u);
+}
+
+static void uart_on_late(struct watch *w, uint32_t events __unused)
+{
+	struct uart *u = container_of(w, struct uart, late);
+	bool waits;
+
+	fd_event_drain(w->fd);
+	pthread_mutex_lock(&u->lock);
+	u->armed = false;
+	waits = !u->told && u->out_len;
+	u->told |= waits;
+	pthread_mutex_unlock(&u->lock);
+	if (waits)
+		uart_flush(u);
 }
 
 static void uart_drain_on_loop(void *arg)
@@ -532,6 +537,19 @@ void uart_release(struct uart *u)
 
 /* ---- creation ---- */
 
+static int uart_watch(struct uart *u)
+{
+	int rc = u->wake_fd = fd_event();
+
+	if (rc < 0)
+		return rc;
+	u->late_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (u->late_fd < 0)
+		return -errno;
+	rc = loop_add(u->loop, &u->wake, u->wake_fd, EPOLLIN, uart_on_wake);
+	return rc ? rc : loop_add(u->loop, &u->late, u->late_fd, EPOLLIN, uart_on_late);
+}
+
 int uart_create(struct loop *loop, struct chardev *chardev, const struct irq_line *line,
 	struct uart **ret, struct err *err)
 {
@@ -547,21 +565,19 @@ int uart_create(struct loop *loop, struct chardev *chardev, const struct irq_lin
 	u->loop = loop;
 	u->chardev = chardev;
 	u->line = line;
+	u->wake_fd = u->late_fd = -1;
 	u->mcr = MCR_DTR | MCR_RTS | MCR_OUT2;
 	u->msr = uart_modem(u);
 	u->dll = 1; /* 115200 baud; never 0, kernels divide by it */
-	rc = u->wake_fd = fd_event();
-	if (rc >= 0)
-		rc = loop_add(loop, &u->wake, u->wake_fd, EPOLLIN, uart_on_wake);
+	rc = uart_watch(u);
 	if (rc) {
 		uart_destroy(u);
 		return err_errno(err, -rc, "uart");
 	}
 	if (chardev) {
 		chardev_set_user(chardev,
-			&(struct chardev_user){ .readable = uart_on_readable,
-				.writable = uart_on_writable,
-				.ctx = u });
+			&(struct chardev_user){
+				.readable = uart_fill, .writable = uart_flush, .ctx = u });
 		chardev_want_input(chardev, true);
 	}
 	*ret = u;
@@ -573,8 +589,10 @@ void uart_destroy(struct uart *u)
 	if (!u)
 		return;
 	loop_del(u->loop, &u->wake);
+	loop_del(u->loop, &u->late);
 	chardev_destroy(u->chardev);
 	fd_close(&u->wake_fd);
+	fd_close(&u->late_fd);
 	pthread_cond_destroy(&u->room);
 	pthread_mutex_destroy(&u->lock);
 	free(u);

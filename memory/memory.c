@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#define GM_HUGE_PAGE (2 * MIB)
+
 static int gm_append(
 	struct guest_memory *gm, gpa_t base, uint64_t len, uint8_t *host, bool borrowed)
 {
@@ -27,10 +29,29 @@ static int gm_append(
 	return 0;
 }
 
+/**
+ * Address space that lies within a huge page as base does: only then can a huge page of the
+ * host be one of the guest's too, and the boot does not depend on where the host put it.
+ */
+static void *gm_reserve(gpa_t base, uint64_t len)
+{
+	uint64_t slack = len >= GM_HUGE_PAGE ? GM_HUGE_PAGE : 0, head;
+	uint8_t *host = mmap(NULL, len + slack, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (host == MAP_FAILED || !slack)
+		return host;
+	head = (base - (uintptr_t)host) & (GM_HUGE_PAGE - 1);
+	if (head)
+		munmap(host, head);
+	if (slack - head)
+		munmap(host + head + len, slack - head);
+	return host + head;
+}
+
 int gm_add_ram(struct guest_memory *gm, gpa_t base, uint64_t len, struct err *err)
 {
-	void *host = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *host = gm_reserve(base, len);
 	int rc;
 
 	if (host == MAP_FAILED)

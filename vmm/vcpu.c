@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/thread.h"
 #include "vmm/vm.h"
 
 typedef void (*vcpu_handler)(struct vcpu *cpu, struct hv_exit *exit);
@@ -91,10 +92,10 @@ static void *vcpu_thread(void *arg)
 int vcpu_start_all(struct vm *vm, struct err *err)
 {
 	for (unsigned i = 0; i < vm->nr_cpus; i++) {
-		int rc = pthread_create(&vm->cpu[i].thread, NULL, vcpu_thread, &vm->cpu[i]);
+		int rc = thread_create(&vm->cpu[i].thread, vcpu_thread, &vm->cpu[i]);
 
 		if (rc)
-			return err_errno(err, rc, "--cpus: thread of CPU %u", i);
+			return err_errno(err, -rc, "--cpus: thread of CPU %u", i);
 		vm->cpu[i].started = true;
 	}
 	return 0;

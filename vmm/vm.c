@@ -19,15 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/thread.h"
 
-#define RNG_SEED_LEN  64
 #define DRAIN_SECONDS 5 /* how long a stopped machine waits for the readers of its output */
 
 void vm_end(struct vm *vm, enum status status, const char *fmt, ...)
@@ -113,68 +112,10 @@ static int vm_create_cpus(struct vm *vm, struct err *err)
 	return 0;
 }
 
-static void vm_free_text(char **text)
-{
-	free(*text);
-}
-
-/** Opens what is to be loaded; a file that is not there stops us before anything is made. */
-static int vm_open_payload(const struct config *cfg, int *kernel, int *initrd, struct err *err)
-{
-	*kernel = fd_open("KERNEL", cfg->kernel, O_RDONLY, err);
-	if (*kernel < 0)
-		return *kernel;
-	if (!cfg->initrd)
-		return 0;
-	*initrd = fd_open("--initrd", cfg->initrd, O_RDONLY, err);
-	return *initrd < 0 ? *initrd : 0;
-}
-
-static int vm_load(struct vm *vm, int kernel_fd, int initrd_fd, struct err *err)
-{
-	static const size_t words_len = (size_t)ARCH_MAX_VIRTIO * 48 + 1;
-	__cleanup(vm_free_text) char *words = malloc(words_len);
-	__cleanup(vm_free_text) char *cmdline = NULL;
-	uint8_t seed[RNG_SEED_LEN];
-	struct arch_boot boot = {
-		.nr_cpus = (unsigned)vm->cfg->cpus,
-		.no_acpi = vm->cfg->no_acpi,
-		.dev = vm->dev,
-		.nr_devs = vm->nr_devs,
-		.kernel_fd = kernel_fd,
-		.initrd_fd = initrd_fd,
-		.kernel_path = vm->cfg->kernel,
-		.initrd_path = vm->cfg->initrd,
-		.rng_seed = seed,
-		.rng_seed_len = sizeof(seed),
-	};
-	int rc;
-
-	if (!words)
-		return err_errno(err, ENOMEM, "--params");
-	arch_cmdline_words(&boot, words, words_len);
-	cmdline = config_cmdline(vm->cfg, words);
-	if (!cmdline)
-		return err_errno(err, ENOMEM, "--params");
-	boot.cmdline = cmdline;
-	log_debug("command line: %s", cmdline);
-	/* Never blocks for long: the host has booted. */
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		return err_errno(err, errno, "entropy for the guest");
-	rc = arch_load(&vm->gm, &boot, &vm->entry, err);
-	if (rc == -E2BIG && *words)
-		rc = err_prefix(err, rc, "--no-acpi: %u devices are named on the command line",
-			vm->nr_virtio);
-	explicit_bzero(seed, sizeof(seed));
-	if (!rc && vm->cfg->dump_tables)
-		rc = arch_dump_tables(&boot, vm->cfg->dump_tables, err);
-	return rc;
-}
-
+/** KVM takes its time to make a machine: meanwhile a thread loads the kernel. */
 static int vm_build(struct vm *vm, struct err *err)
 {
-	fd_auto int kernel_fd = -1, initrd_fd = -1;
-	int rc = vm_open_payload(vm->cfg, &kernel_fd, &initrd_fd, err);
+	int rc = load_open(vm, err);
 
 	if (rc)
 		return rc;
@@ -183,9 +124,11 @@ static int vm_build(struct vm *vm, struct err *err)
 	if (rc)
 		return rc;
 	vm->end_status = STATUS_FAILED;
-	rc = hv_vm_create(vm->hv, &vm->hvm, err);
+	rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
 	if (!rc)
-		rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
+		rc = load_start(vm, err);
+	if (!rc)
+		rc = hv_vm_create(vm->hv, &vm->hvm, err);
 	if (!rc)
 		rc = hv_map_ram(vm->hvm, &vm->gm, err);
 	if (!rc)
@@ -193,7 +136,7 @@ static int vm_build(struct vm *vm, struct err *err)
 	if (!rc)
 		rc = devices_create(vm, err);
 	if (!rc)
-		rc = vm_load(vm, kernel_fd, initrd_fd, err);
+		rc = load_finish(vm, err);
 	if (!rc)
 		rc = vm_create_cpus(vm, err);
 	return rc;
@@ -211,6 +154,7 @@ enum status vm_create(const struct config *cfg, struct vm **ret, struct err *err
 	}
 	vm->cfg = cfg;
 	vm->ack_fd = -1;
+	vm->load.kernel_fd = vm->load.initrd_fd = -1;
 	vm->end_status = STATUS_FAILED;
 	vm->power = (struct power){ .event = vm_on_power, .ctx = vm };
 	for (unsigned i = 0; i < VM_MAX_DEVS; i++)
@@ -235,6 +179,7 @@ void vm_destroy(struct vm *vm)
 {
 	if (!vm)
 		return;
+	load_fini(vm);
 	devices_destroy(vm);
 	for (unsigned i = 0; i < vm->nr_cpus; i++)
 		hv_vcpu_destroy(vm->cpu[i].hv);
@@ -273,9 +218,9 @@ static int vm_start(struct vm *vm, struct err *err)
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	hv_kick_init();
-	rc = pthread_create(&vm->io_thread, NULL, vm_io_thread, vm);
+	rc = thread_create(&vm->io_thread, vm_io_thread, vm);
 	if (rc) {
-		rc = err_errno(err, rc, "I/O thread");
+		rc = err_errno(err, -rc, "I/O thread");
 	} else {
 		vm->io_started = true;
 		loop_wait_running(vm->loop);

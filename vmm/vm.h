@@ -36,6 +36,17 @@ struct vcpu {
 	bool started;       /* main thread */
 };
 
+/** What is being loaded (load.c). */
+struct load {
+	int kernel_fd, initrd_fd; /* owned until load_finish */
+	pthread_t thread;         /* main thread, valid while started */
+	bool started;             /* main thread */
+	/* The thread's while it runs. */
+	struct arch_payload payload;
+	struct err err;
+	int rc;
+};
+
 struct vm {
 	const struct config *cfg; /* set before start, as all below unless said */
 	struct hv *hv;            /* owned, as all pointers below */
@@ -44,6 +55,7 @@ struct vm {
 	struct guest_memory gm;
 	struct bus mmio, pio;
 	struct arch_entry entry;
+	struct load load;
 
 	struct loop *loop; /* devices live here */
 	pthread_t io_thread;
@@ -89,6 +101,16 @@ void vm_destroy(struct vm *vm);
  * replaces a success; any thread.
  */
 void vm_end(struct vm *vm, enum status status, const char *fmt, ...) __printf(3, 4);
+
+/* ---- load.c, in this order; all on the main thread ---- */
+/** Opens kernel and initrd: a file that is not there ends us before anything is made. */
+int __must_check load_open(struct vm *vm, struct err *err);
+/** Starts loading them into RAM. */
+int __must_check load_start(struct vm *vm, struct err *err);
+/** Waits for that, and writes what depends on the devices. */
+int __must_check load_finish(struct vm *vm, struct err *err);
+/** After any failure, too. */
+void load_fini(struct vm *vm);
 
 /* ---- vcpu.c ---- */
 int __must_check vcpu_start_all(struct vm *vm, struct err *err);

@@ -111,23 +111,33 @@ void arch_vm_destroy(struct arch_vm *av)
 	free(av);
 }
 
-int arch_load(struct guest_memory *gm, const struct arch_boot *boot, struct arch_entry *ret,
-	struct err *err)
+int arch_load_payload(struct guest_memory *gm, const struct arch_boot *boot,
+	struct arch_payload *ret, struct err *err)
 {
 	gpa_t low_end = gm->region[0].base + gm->region[0].len;
-	struct x86_payload p = { .cmdline = X86_CMDLINE };
-	struct x86_firmware fw;
-	int rc;
+	int rc = kernel_load(
+		gm, boot->kernel_fd, boot->kernel_path, X86_KERNEL_LOW, &ret->kernel, err);
 
-	rc = kernel_load(gm, boot->kernel_fd, boot->kernel_path, X86_KERNEL_LOW, &p.kernel, err);
-	if (rc)
-		return rc;
-	if (boot->initrd_fd >= 0)
-		rc = initrd_load(gm, boot->initrd_fd, boot->initrd_path, &p.kernel, low_end,
-			&p.initrd, &p.initrd_len, err);
-	if (!rc)
-		rc = cmdline_load(
-			gm, boot->cmdline, &p.kernel, X86_CMDLINE, ARCH_CMDLINE_ROOM, err);
+	ret->initrd = 0;
+	ret->initrd_len = 0;
+	if (!rc && boot->initrd_fd >= 0)
+		rc = initrd_load(gm, boot->initrd_fd, boot->initrd_path, &ret->kernel, low_end,
+			&ret->initrd, &ret->initrd_len, err);
+	return rc;
+}
+
+int arch_load(struct guest_memory *gm, const struct arch_boot *boot,
+	const struct arch_payload *payload, struct arch_entry *ret, struct err *err)
+{
+	struct x86_payload p = {
+		.kernel = payload->kernel,
+		.initrd = payload->initrd,
+		.initrd_len = payload->initrd_len,
+		.cmdline = X86_CMDLINE,
+	};
+	struct x86_firmware fw;
+	int rc = cmdline_load(gm, boot->cmdline, &p.kernel, X86_CMDLINE, ARCH_CMDLINE_ROOM, err);
+
 	if (!rc)
 		rc = x86_write_firmware(gm, boot, &fw, err);
 	if (rc)

@@ -98,7 +98,7 @@ memory() {
 	missing=$(($1 * 1024 - seen))
 	[ $missing -ge 0 ] && [ $missing -le 400 ] || fail "$missing KiB of $1 MiB are not RAM"
 	total=$(sed -n 's/^total: \([0-9]*\).*/\1/p' out)
-	[ "$total" -gt $(($1 * 97 / 100 - 16)) ] || fail "only $total MiB of $1 MiB can be used"
+	[ "$total" -gt $(($1 * 96 / 100 - 16)) ] || fail "only $total MiB of $1 MiB can be used"
 }
 test_memory_128_mib() { memory 128; }
 test_memory_3_gib() { memory 3072; }

@@ -76,12 +76,13 @@ test_usage() {
 	refused 35 'block.*colour' --block path=x,colour=red $KERNEL
 	refused 35 'serial.*type' --serial type=telepathy $KERNEL
 	refused 35 'KERNEL'
-	refused 35 'timeout' --timeout soon $KERNEL
+	LIMIT=soon refused 35 'timeout' $KERNEL
 }
 test_more_memory_than_there_is() {
 	# Reserved, not touched: it may start; what it may not do is fail without a line.
 	RD=
-	guest --mem 4194304 --timeout 5 $KERNEL
+	LIMIT=5
+	guest --mem 4194304 $KERNEL
 	[ "$STATUS" != 0 ] || fail "status 0"
 	[ "$(wc -l <err)" = 1 ] || fail "$(wc -l <err) lines on stderr"
 }

@@ -35,7 +35,8 @@ test_timeout() {
 		echo before the end
 		while :; do sleep 1000; done
 	END
-	guest --mem 256 --timeout 15 $KERNEL
+	LIMIT=15
+	guest --mem 256 $KERNEL
 	expect 37 'before the end'
 	said 'timeout.*15 s'
 }
@@ -44,7 +45,8 @@ test_timeout_of_a_busy_guest() {
 		echo before the end
 		while :; do :; done
 	END
-	guest --mem 256 --cpus 2 --timeout 15 $KERNEL
+	LIMIT=15
+	guest --mem 256 --cpus 2 $KERNEL
 	expect 37 'before the end'
 }
 test_signal_ends_the_machine() {

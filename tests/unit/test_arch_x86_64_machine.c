@@ -135,11 +135,15 @@ static int mc_teardown(void **state)
 
 static int mc_load(struct mc *t)
 {
+	struct arch_payload payload;
+	int rc;
+
 	if (t->boot.kernel_fd >= 0)
 		close(t->boot.kernel_fd);
 	t->boot.kernel_fd = li_memfd(t->file.file, t->file.len);
 	memset(&t->err, 0, sizeof(t->err));
-	return arch_load(&t->gm, &t->boot, &t->entry, &t->err);
+	rc = arch_load_payload(&t->gm, &t->boot, &payload, &t->err);
+	return rc ? rc : arch_load(&t->gm, &t->boot, &payload, &t->entry, &t->err);
 }
 
 static void mc_loads(struct mc *t)

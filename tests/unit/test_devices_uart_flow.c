@@ -34,6 +34,26 @@ static void one_byte_reaches_the_file_by_itself(void **state __unused)
 	assert_host_got("2");
 }
 
+static void a_line_goes_out_when_it_ends(void **state __unused)
+{
+	char buf[16];
+
+	out(THR, 'a');
+	out(THR, '\n');
+	host_got_now(buf, sizeof(buf));
+	assert_string_equal(buf, "a\n");
+}
+
+static void many_bytes_go_out_before_their_line_ends(void **state __unused)
+{
+	char buf[2048];
+
+	for (int i = 0; i < 1024; i++)
+		out(THR, 'a');
+	host_got_now(buf, sizeof(buf));
+	assert_int_equal(strlen(buf), 1024);
+}
+
 static void drain_completes_what_was_written(void **state __unused)
 {
 	char buf[16] = "";
@@ -333,6 +353,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, make_stream, drop_stream)
 	const struct CMUnitTest tests[] = {
 		T(no_file_is_a_sink),
+		T(a_line_goes_out_when_it_ends),
+		T(many_bytes_go_out_before_their_line_ends),
 		T(one_byte_reaches_the_file_by_itself),
 		T(drain_completes_what_was_written),
 		T(a_reader_that_sleeps_clears_thre_and_waking_raises_it),

@@ -62,6 +62,25 @@ static uint8_t *ram_byte(const struct guest_memory *gm, gpa_t gpa)
 	return NULL;
 }
 
+/* A huge page of the host can be one of the guest's only when both start at the same place. */
+static void ram_lies_in_huge_pages_as_the_guest_sees_it(void **state __unused)
+{
+	static const struct {
+		gpa_t base;
+		uint64_t len;
+	} ram[] = { { 0, 64 * MIB }, { 0x100000, 3 * MIB }, { 4 * GIB, 2 * MIB } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ram); i++) {
+		struct guest_memory gm = { 0 };
+		struct err err;
+
+		assert_int_equal(gm_add_ram(&gm, ram[i].base, ram[i].len, &err), 0);
+		assert_int_equal((uintptr_t)gm.region[0].host % (2 * MIB), ram[i].base % (2 * MIB));
+		memset(gm.region[0].host, 1, ram[i].len);
+		gm_fini(&gm);
+	}
+}
+
 static void a_region_must_be_pages_in_ascending_order(void **state)
 {
 	static const struct {
@@ -301,6 +320,7 @@ static void shared_words_keep_their_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ram_lies_in_huge_pages_as_the_guest_sees_it),
 		cmocka_unit_test(a_region_must_be_pages_in_ascending_order),
 		cmocka_unit_test(a_full_table_takes_no_more),
 		cmocka_unit_test(ram_of_our_own_is_zero_and_writable),

@@ -34,6 +34,7 @@ struct run {
 	const char *in, *out_path, *signal_after;
 	int signal; /* sent when signal_after has come out */
 	bool close_reader, close_out, as_nobody;
+	int tty;    /* becomes stdin; 0: none */
 	size_t cut; /* the file's bytes, 0: all */
 	/* What came of it. */
 	int st; /* as of wait(2) */
@@ -179,7 +180,7 @@ static inline void run_exec(const struct run *r, char **argv, int in, int out, i
 
 	if (bin < 0 || file < 0)
 		_exit(126);
-	dup2(in, STDIN_FILENO);
+	dup2(r->tty ? r->tty : in, STDIN_FILENO);
 	dup2(file, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	if (r->close_out)

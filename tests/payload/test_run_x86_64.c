@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #define FORCE "--force"
 
@@ -121,6 +122,64 @@ static void what_is_typed_reaches_the_guest(void **state)
 	run_guest(r, RUN_ELF, FORCE, NULL);
 	run_status_is(r, 0);
 	assert_string_equal(r->out, "abc \003\001 end ");
+}
+
+/** A terminal with keys already typed; what it was set to is in *was. */
+static int run_tty(struct run *r, const char *keys, struct termios *was)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	r->tty = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(r->tty > 0);
+	assert_int_equal(tcgetattr(r->tty, was), 0);
+	assert_int_equal(write(master, keys, strlen(keys)), strlen(keys));
+	return master;
+}
+
+static void run_tty_is_back(struct run *r, int master, const struct termios *was)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(r->tty, &now), 0);
+	assert_memory_equal(&now, was, sizeof(now));
+	close(r->tty);
+	close(master);
+}
+
+static void the_escape_key_ends_the_machine_and_the_terminal_is_back(void **state)
+{
+	struct run *r = *state;
+	struct termios was;
+	int master = run_tty(r, "ab\001x", &was);
+
+	run_say(r, "hello");
+	run_sleep(r);
+	run_guest(r, RUN_ELF, FORCE, "--timeout=30", NULL);
+	run_status_is(r, 0);
+	run_line_is(r, "stopped at the terminal");
+	run_tty_is_back(r, master, &was);
+}
+
+static void a_signal_leaves_the_terminal_as_it_was(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGABRT, SIGSEGV };
+	struct run *r = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct termios was;
+		int master = run_tty(r, "", &was);
+
+		run_code_reset(r);
+		run_say(r, "hello\n");
+		run_sleep(r);
+		r->signal_after = "hello";
+		r->signal = signals[i];
+		run_guest(r, RUN_ELF, FORCE, "--timeout=30", NULL);
+		assert_true(WIFSIGNALED(r->st));
+		assert_int_equal(WTERMSIG(r->st), signals[i]);
+		run_tty_is_back(r, master, &was);
+	}
 }
 
 /* ---- output that goes nowhere ---- */
@@ -347,6 +406,8 @@ int main(void)
 		RUN_KVM_TEST(a_guest_that_does_not_end_runs_into_its_timeout),
 		RUN_KVM_TEST(a_signal_ends_the_machine_and_is_what_the_parent_sees),
 		RUN_KVM_TEST(what_is_typed_reaches_the_guest),
+		RUN_KVM_TEST(the_escape_key_ends_the_machine_and_the_terminal_is_back),
+		RUN_KVM_TEST(a_signal_leaves_the_terminal_as_it_was),
 		RUN_KVM_TEST(output_that_cannot_be_written_ends_the_machine),
 		RUN_KVM_TEST(a_reader_that_has_gone_ends_the_machine),
 		RUN_KVM_TEST(a_closed_stdout_is_said_at_once),

@@ -3,7 +3,6 @@
 
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-include config.mk
 
 HOST_ARCH := $(shell uname -m)
 ARCH	?= $(HOST_ARCH)
@@ -11,15 +10,27 @@ ifeq ($(wildcard arch/$(ARCH)),)
 $(error ARCH=$(ARCH): no such folder arch/$(ARCH))
 endif
 VARIANT	?= release
+include config.mk
 O	?= build/$(ARCH)/$(VARIANT)
 PREFIX	?= /usr/local
 DESTDIR	?=
 
-ifeq ($(origin CC),default)
-CC	:= gcc
+# Building for another machine: the distribution's cross compiler, and static libraries that
+# guest-images/build unpacks into its cache. CROSS and SYSROOT name others.
+ifneq ($(ARCH),$(HOST_ARCH))
+CROSS	?= $(ARCH)-linux-gnu-
+ifeq ($(origin SYSROOT),undefined)
+# When it is first needed, and once: before that there may be nothing to make it with.
+SYSROOT = $(eval SYSROOT := $$(shell GI_ARCH=$(ARCH) guest-images/build sysroot | sed -n 's/^sysroot //p'))$(SYSROOT)
 endif
-STRIP	?= strip
-AR	?= ar
+endif
+ifeq ($(origin CC),default)
+CC	:= $(CROSS)gcc
+endif
+STRIP	?= $(CROSS)strip
+ifeq ($(origin AR),default)
+AR	:= $(CROSS)ar
+endif
 
 VERSION	:= $(shell cat VERSION)
 
@@ -34,11 +45,14 @@ cc_option = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/nul
 HARDEN	= -fstack-protector-strong -fno-plt $(HARDEN_FOUND)
 # Same input, same bits: no path of the build machine, no time, no random id.
 REPRO	:= -ffile-prefix-map=$(CURDIR)=. -Wdate-time
-CPPFLAGS += -I. -I$(O) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(CONFIG_CPPFLAGS)
+CPPFLAGS += -I. -I$(O) $(if $(SYSROOT),-isystem $(SYSROOT)/include) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 CFLAGS	?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(REPRO) $(VARIANT_CFLAGS) -MMD -MP
-LDFLAGS_STATIC := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,--gc-sections
-LIBS	:= -luring -lpthread
+# Not every C library has what a static program at any address starts with.
+STATIC	:= $(shell echo 'int main(void) { return 0; }' | $(CC) -static-pie -x c -o /dev/null - 2>/dev/null && \
+	echo -static-pie || echo -static)
+LDFLAGS_STATIC := $(STATIC) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1 -Wl,--gc-sections
+LIBS	= $(if $(SYSROOT),-L$(SYSROOT)/lib) -luring -lfdt -lpthread $(if $(filter 1,$(CONFIG_UNPACK)),-lz -llz4 -lzstd)
 
 ifeq ($(VARIANT),release)
 VARIANT_CFLAGS := -fPIE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2
@@ -58,17 +72,29 @@ else
 $(error VARIANT=$(VARIANT): release, debug, asan or fuzz)
 endif
 
+# Tests find their libraries on this machine; on the one they are built for there may be none.
+TEST_LDFLAGS = $(if $(CROSS),$(VARIANT_LDFLAGS),$(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)))
+
 HARDEN_FOUND := $(foreach o,-ftrivial-auto-var-init=zero -fstack-clash-protection \
 	-fcf-protection -mbranch-protection=standard,$(call cc_option,$(o)))
 
 # Folders of the monitor, lowest layer first. Architecture by folder, hypervisor by linking.
-DIRS	:= base bus acpi block memory devices loader virtio virtio-mmio arch/$(ARCH) vmm
+# What an architecture needs beside its own folder.
+-include arch/$(ARCH)/build.mk
+DIRS	:= base bus acpi fdt block sandbox memory devices loader virtio vhost-user virtio-mmio $(ARCH_DIRS) arch/$(ARCH) vmm
 SRCS	:= $(sort $(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
-LIB_SRCS := $(filter-out vmm/main.c,$(SRCS))
+UNPACK_SRCS := $(addprefix loader/unpack_,gzip.c lz4.c zstd.c)
+NOT_SRCS := $(if $(filter 1,$(CONFIG_UNPACK)),loader/unpack_none.c,$(UNPACK_SRCS))
+LIB_SRCS := $(filter-out vmm/main.c $(NOT_SRCS),$(SRCS))
 KVM_SRCS := $(sort $(wildcard hypervisor/kvm/*.c))
 FAKE_SRCS := $(sort $(wildcard hypervisor/fake/*.c))
-TEST_SRCS := $(sort $(wildcard tests/unit/test_*.c))
-FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+# Tests of other architectures' folders do not link here.
+OTHER_ARCHES := $(filter-out $(ARCH) $(notdir $(ARCH_DIRS)),$(notdir $(patsubst %/,%,$(wildcard arch/*/))))
+NOT_TESTS := $(if $(filter 1,$(CONFIG_UNPACK)),,$(wildcard tests/unit/test_loader_unpack*.c))
+TEST_SRCS := $(filter-out $(NOT_TESTS) $(foreach a,$(OTHER_ARCHES),tests/unit/test_arch_$(a)_%.c),\
+	$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ_SRCS := $(filter-out $(foreach a,$(OTHER_ARCHES),tests/fuzz/fuzz_$(a)_%.c),\
+	$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 obj	= $(patsubst %.c,$(O)/%.o,$(1))
 LIB	:= $(O)/libmayfly.a
@@ -94,7 +120,22 @@ $(O)/version.h: VERSION
 	@mkdir -p $(@D)
 	@printf '#pragma once\n#define MAYFLY_VERSION "%s"\n' "$(VERSION)" >$@
 
-$(LIB): $(call obj,$(LIB_SRCS))
+# Filters of system calls, compiled by a program of the building machine's own.
+HOSTCC	?= gcc
+POLICIES := $(sort $(wildcard sandbox/policies/*.policy))
+$(O)/mkpolicy: tools/mkpolicy.c
+	@mkdir -p $(@D)
+	$(call say,HOST)
+	$(Q)$(HOSTCC) -std=gnu17 -O1 -Wall -Wextra $(if $(WERROR),-Werror) -o $@ $< -lseccomp
+$(O)/sandbox/policies.c: $(O)/mkpolicy $(POLICIES) $(wildcard sandbox/policies/*.inc)
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)$< $(ARCH) $(POLICIES) >$@
+$(O)/sandbox/policies.o: $(O)/sandbox/policies.c $(O)/flags
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(LIB): $(call obj,$(LIB_SRCS)) $(O)/sandbox/policies.o
 	@rm -f $@
 	$(Q)$(AR) crD $@ $^
 
@@ -105,12 +146,12 @@ $(BIN): $(call obj,vmm/main.c $(KVM_SRCS)) $(LIB)
 	@printf '%s: %s bytes stripped\n' $@ $$(stat -c %s $@.stripped)
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(call obj,$(FAKE_SRCS)) $(LIB)
-	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 # Under clang's VARIANT=fuzz a harness is a fuzzer; otherwise it replays files.
 FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),,$(O)/tests/fuzz/replay.o)
 $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(call obj,$(FAKE_SRCS)) $(LIB)
-	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_LDFLAGS) -o $@ $^ $(LIBS)
 
 # Tests on the real KVM: linked with the backend, guests' code from a .S file.
 PAYLOADS := $(patsubst %.c,$(O)/%,$(wildcard tests/payload/test_*_$(ARCH).c))
@@ -119,7 +160,7 @@ $(O)/tests/payload/payload_$(ARCH).o: tests/payload/payload_$(ARCH).S $(O)/flags
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 $(O)/tests/payload/test_%: $(O)/tests/payload/test_%.o $(O)/tests/payload/payload_$(ARCH).o \
 		$(call obj,$(KVM_SRCS)) $(LIB)
-	$(Q)$(CC) $(ALL_CFLAGS) $(filter-out $(LDFLAGS_STATIC),$(VARIANT_LDFLAGS)) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 .PHONY: unit-tests fuzzers payload-tests
 unit-tests: $(TESTS)
@@ -143,11 +184,11 @@ help:
 #: make               the monitor, build/ARCH/release/mayfly
 #: make run           boot a Linux guest and see it say so (installs what that needs)
 run:
-	@tools/setup run
+	@tools/setup --arch $(ARCH) run
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tools/run $(ARCH)
 
-#: make test          all tests (installs what they need; builds the guest kernel once)
+#: make test          all tests (installs what they need; builds the guest kernels once)
 test:
 	@tools/setup test
 	@tests/run $(ARCH)
@@ -157,15 +198,16 @@ check:
 	@tools/setup test
 	@tools/check
 
-#: make bench         figures beside other monitors, written to docs/bench.md
+#: make bench         figures beside other monitors, written to docs/bench.md or bench-ARCH.md
 bench: all
-	@tools/setup bench
+	@tools/setup --arch $(ARCH) bench
 	@tests/bench/run $(ARCH)
 
+#: make ARCH=...      the same for aarch64, riscv64 or x86_64, on any machine; so run and guest-images
 #: make guest-images  guest kernel, initramfs and root image, in build/guest-images/ARCH
 guest-images:
-	@tools/setup images
-	@guest-images/build --link build/guest-images/$(ARCH) kernel distro initramfs tiny rootfs
+	@tools/setup --arch $(ARCH) images
+	@GI_ARCH=$(ARCH) guest-images/build --link build/guest-images/$(ARCH) kernel distro initramfs tiny rootfs
 
 #: make docs          docs/cli.md and docs/mayfly.1 from the option table
 docs: all

@@ -19,10 +19,14 @@
 #define ARCH_VIRTIO_STEP  0x1000 /* bytes between their register pages */
 #define ARCH_CMDLINE_ROOM 0x10000
 
+#define ARCH_MAX_FIXED 4 /* devices that every machine of an architecture has */
+
 struct arch_vm; /* what the architecture keeps of a machine: its interrupt chip */
 
 /** "x86_64". */
 extern const char *const arch_name;
+/** How machines can be described to their kernels. */
+extern const bool arch_has_acpi, arch_has_fdt;
 
 /** Adds the RAM regions for bytes of RAM (a MiB multiple). */
 int __must_check arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err);
@@ -31,26 +35,43 @@ int __must_check arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct er
 gpa_t arch_virtio_base(void);
 /** Interrupt line of the n-th virtio-mmio device. */
 uint32_t arch_virtio_gsi(unsigned n);
-/** Registers and line of the n-th uart (0-based), of the power registers and of pvpanic. */
+/** Registers and line of the n-th uart (0-based). */
 void arch_uart_desc(unsigned n, struct dev_desc *ret);
-void arch_power_desc(struct dev_desc *ret);
-void arch_pvpanic_desc(struct dev_desc *ret);
 /** "ttyS": the kernel's name of a uart, without its number. */
 extern const char *const arch_uart_tty;
+/** What else every machine has, such as power registers and a clock. Returns how many. */
+unsigned arch_fixed_devs(struct dev_desc ret[ARCH_MAX_FIXED]);
 
-/** What the buses are that a machine has. pio is NULL where there are no ports. */
-struct arch_buses {
-	struct bus *mmio, *pio;
+/* ---- the machine, in this order ---- */
+
+/** The word for hv_vm_create of a machine with this RAM. Returns 0 or -errno. */
+int __must_check arch_vm_type(
+	const struct hv *hv, const struct guest_memory *gm, unsigned long *ret, struct err *err);
+
+/** What an interrupt chip is made of and for. All borrowed, for the machine's life. */
+struct arch_parts {
+	struct hv *hv;
+	struct hv_vm *vm;
+	struct bus *mmio, *pio; /* pio: unused where there are no ports */
+	struct loop *loop;      /* where a chip in this process hears of its lines */
+	unsigned nr_cpus, nr_lines;
 };
 
-/**
- * Creates the interrupt chip for nr_lines lines and puts its registers on the buses. Before
- * vCPUs are created.
- */
-int __must_check arch_vm_create(struct hv_vm *vm, unsigned nr_lines, const struct arch_buses *buses,
-	struct arch_vm **ret, struct err *err);
-/** NULL is fine. */
+/** Creates the interrupt chip and puts its registers on the buses. Before vCPUs are created. */
+int __must_check arch_vm_create(
+	const struct arch_parts *parts, struct arch_vm **ret, struct err *err);
+/** NULL is fine. vCPUs are stopped, the loop does not run. */
 void arch_vm_destroy(struct arch_vm *av);
+
+/** Gives vCPU id its identity. For each of parts.nr_cpus in turn; cpu is borrowed. */
+int __must_check arch_vcpu_init(
+	struct arch_vm *av, struct hv_vcpu *cpu, unsigned id, struct err *err);
+
+/** All vCPUs are there: completes the chip, whose lines may now be bound. */
+int __must_check arch_vm_ready(struct arch_vm *av, struct err *err);
+
+/** An event on fd (borrowed, for the machine's life) pulses line gsi. Returns 0 or -errno. */
+int __must_check arch_irq_bind(struct arch_vm *av, uint32_t gsi, int fd);
 
 /** All that the guest is given, apart from its devices' behaviour. */
 struct arch_boot {
@@ -63,9 +84,10 @@ struct arch_boot {
 	const char *cmdline;
 	const uint8_t *rng_seed; /* for the guest's generator, rng_seed_len bytes; NULL: none */
 	unsigned rng_seed_len;
+	const struct arch_vm *av; /* ready */
 };
 
-/** How the first CPU starts; made by arch_load, used by arch_vcpu_init. */
+/** How the first CPU starts; made by arch_load, used by arch_vcpu_enter. */
 struct arch_entry {
 	unsigned kind; /* the architecture's own */
 	gpa_t pc, arg;
@@ -76,6 +98,7 @@ struct arch_payload {
 	struct kernel_image kernel;
 	gpa_t initrd;
 	uint64_t initrd_len;
+	gpa_t tables; /* room for the firmware description, where it moves with the kernel */
 };
 
 /**
@@ -89,12 +112,31 @@ int __must_check arch_load_payload(struct guest_memory *gm, const struct arch_bo
 int __must_check arch_load(struct guest_memory *gm, const struct arch_boot *boot,
 	const struct arch_payload *payload, struct arch_entry *ret, struct err *err);
 
-/** Writes what arch_load would describe the machine with as files in dir (--dump-tables). */
-int __must_check arch_dump_tables(const struct arch_boot *boot, const char *dir, struct err *err);
+/** Writes what arch_load described the machine with as files in dir (--dump-tables). */
+int __must_check arch_dump_tables(const struct guest_memory *gm, const struct arch_boot *boot,
+	const struct arch_payload *payload, const char *dir, struct err *err);
 
-/** Gives vCPU id of nr_cpus its identity and, for id 0, its first registers. */
-int __must_check arch_vcpu_init(struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus,
-	const struct arch_entry *entry, struct err *err);
+/** The same as one file at path (--dump-device-tree-blob), where arch_has_fdt. */
+int __must_check arch_dump_fdt(const struct guest_memory *gm, const struct arch_payload *payload,
+	const char *path, struct err *err);
+
+/** Gives the first vCPU its first registers. The others wait to be started by it. */
+int __must_check arch_vcpu_enter(
+	struct arch_vm *av, struct hv_vcpu *cpu, const struct arch_entry *entry, struct err *err);
+
+/* ---- while it runs ---- */
+
+/**
+ * May a page that this process writes be read by the guest as device memory (after
+ * arch_page_clean)? If not, such reads have to exit.
+ */
+bool arch_pages_readable(const struct arch_vm *av);
+/** Makes len bytes at p, just written, visible to such reads. Any thread. */
+void arch_page_clean(const void *p, size_t len);
+
+/** A firmware call that the hypervisor handed on. put takes bytes for the console. vCPU thread. */
+void arch_on_sbi(struct arch_vm *av, struct hv_exit *exit, const struct guest_memory *gm,
+	void (*put)(void *ctx, const void *buf, size_t len), void *ctx);
 
 /** Words that no_acpi adds to the kernel command line, or "". buf of len bytes. */
 void arch_cmdline_words(const struct arch_boot *boot, char *buf, size_t len);

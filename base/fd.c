@@ -145,3 +145,13 @@ uint64_t fd_event_drain(int fd)
 	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(count) ? count : 0;
 }
+
+bool fd_is_event(int fd)
+{
+	const uint64_t never = UINT64_MAX, nothing = 0;
+
+	/* An eventfd refuses the one and takes the other, without a change of its count. */
+	if (write(fd, &never, sizeof(never)) >= 0 || errno != EINVAL)
+		return false;
+	return write(fd, &nothing, sizeof(nothing)) == (ssize_t)sizeof(nothing);
+}

@@ -49,3 +49,9 @@ void fd_event_signal(int fd);
 
 /** Empties an eventfd; returns what it counted, 0 when it was empty. */
 uint64_t fd_event_drain(int fd);
+
+/**
+ * Whether fd is an eventfd: the one kind whose signal cannot fail or block for good. For
+ * descriptors that a peer sent; what else it sends may be written to. Works without /proc.
+ */
+bool fd_is_event(int fd);

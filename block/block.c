@@ -42,8 +42,8 @@ static int block_open_failed(const struct block_config *cfg, int code, struct er
 	return err_errno(err, code, "%s: %s", BLOCK_OPT, cfg->path);
 }
 
-/** Opens without waiting for a fifo's other end; O_NONBLOCK does not stay. */
-static int block_open_fd(const struct block_config *cfg, struct err *err)
+/* Opens without waiting for a fifo's other end; O_NONBLOCK does not stay. */
+int block_open_file(const struct block_config *cfg, struct err *err)
 {
 	int flags = (cfg->ro ? O_RDONLY : O_RDWR) | (cfg->direct ? O_DIRECT : 0);
 	fd_auto int fd = fd_open(BLOCK_OPT, cfg->path, flags | O_NONBLOCK, err);
@@ -142,7 +142,7 @@ static int block_choose_executor(struct block *b, const struct block_config *cfg
 
 	b->exec = &block_plain_exec;
 	if (cfg->executor != BLOCK_EXEC_PLAIN)
-		rc = block_uring_create(b);
+		rc = block_uring_create(b, cfg->restricted);
 	if (rc && cfg->executor == BLOCK_EXEC_URING)
 		return err_errno(err, -rc, "%s: %s: io_uring", BLOCK_OPT, cfg->path);
 	if (rc)
@@ -161,15 +161,19 @@ int block_open(const struct block_config *cfg, struct block **ret, struct err *e
 	BUG_ON(!is_power_of_2(cfg->block_size) || cfg->block_size < 512);
 	BUG_ON(!is_power_of_2(cfg->depth) || cfg->depth > 1024);
 	b = calloc(1, sizeof(*b));
-	if (!b)
+	if (!b) {
+		int fd = cfg->opened ? cfg->fd : -1;
+
+		fd_close(&fd);
 		return err_errno(err, ENOMEM, "%s: %s", BLOCK_OPT, cfg->path);
+	}
 	b->ro = cfg->ro;
 	b->direct = cfg->direct;
 	b->sparse = cfg->sparse;
 	b->block_size = cfg->block_size;
 	b->granule = 512;
 	b->depth = cfg->depth;
-	rc = b->fd = block_open_fd(cfg, err);
+	rc = b->fd = cfg->opened ? cfg->fd : block_open_file(cfg, err);
 	if (rc >= 0)
 		rc = block_measure(b, cfg, err);
 	if (!rc && cfg->lock)

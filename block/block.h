@@ -27,6 +27,13 @@ struct block_config {
 	uint32_t block_size; /* logical block size told to the guest: 512..4096, power of two */
 	enum block_executor executor;
 	unsigned depth; /* requests in flight at once, power of two, 1..1024 */
+	/*
+	 * For an image that is opened before it is served: fd is the image (owned), as
+	 * block_open_file gave it, and path only its name.
+	 */
+	bool opened;
+	int fd;
+	bool restricted; /* use no ring but one that the kernel keeps to what requests need */
 };
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES };
@@ -51,10 +58,14 @@ struct block_req {
 	void *priv;
 };
 
+/** Opens the image's file and nothing more. Returns the fd, or -errno with err. */
+int __must_check block_open_file(const struct block_config *cfg, struct err *err);
+
 /**
  * Opens and locks the image. Errors name "--block: path: cause": missing, not permitted,
  * locked by another, neither file nor block device, size 0 or not a multiple of block_size,
  * O_DIRECT refused or in need of a larger block_size, io_uring asked for and refused.
+ * Takes cfg->fd over, also on failure.
  */
 int __must_check block_open(const struct block_config *cfg, struct block **ret, struct err *err);
 /** NULL is fine. Nothing may be in flight. */

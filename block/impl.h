@@ -79,8 +79,11 @@ int block_plain_run(struct block *b, struct block_req *r);
 
 /* uring.c */
 extern const struct block_exec block_uring_exec;
-/** Returns 0 or -errno. Sets b->uring and b->exec on success. */
-int __must_check block_uring_create(struct block *b);
+/**
+ * Returns 0 or -errno. Sets b->uring and b->exec on success. A ring that must be restricted can
+ * do what requests do, to b->fd, whoever writes into it: it is a hole in no jail.
+ */
+int __must_check block_uring_create(struct block *b, bool restricted);
 void block_uring_destroy(struct block *b);
 int __must_check block_uring_attach(struct block *b);
 void block_uring_detach(struct block *b);

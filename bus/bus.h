@@ -63,7 +63,16 @@ struct doorbell {
 	void *ctx;
 };
 
-enum dev_kind { DEV_UART, DEV_VIRTIO_MMIO, DEV_PVPANIC, DEV_SLEEP, DEV_RTC, DEV_KIND_NR };
+enum dev_kind {
+	DEV_UART,
+	DEV_VIRTIO_MMIO,
+	DEV_PVPANIC,
+	DEV_SLEEP, /* ACPI sleep and reset registers */
+	DEV_I8042, /* the keyboard controller's reset line, and nothing else of it */
+	DEV_RTC_PL031,
+	DEV_RTC_GOLDFISH,
+	DEV_KIND_NR,
+};
 
 /** What the firmware description says of one device. */
 struct dev_desc {

@@ -25,6 +25,8 @@ extern const struct bus_ops uart_bus_ops;
 /** Takes chardev over (also on failure); NULL is a sink without input. line is borrowed. */
 int __must_check uart_create(struct loop *loop, struct chardev *chardev,
 	const struct irq_line *line, struct uart **ret, struct err *err);
+/** Bytes as if the guest had transmitted them, in order with those it did. vCPU threads. */
+void uart_put(struct uart *u, const void *buf, size_t len);
 /** All output the guest wrote reaches its file. After the vCPUs stopped. */
 void uart_drain(struct uart *u);
 /** Lets vCPU threads that wait for room in the output buffer go, for the machine's end. */

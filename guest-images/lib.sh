@@ -94,7 +94,8 @@ gi_link() {
 
 # gi_need COMMAND PACKAGE
 gi_need() {
-	command -v "$1" >/dev/null || gi_die "$1 is missing: tools/setup build, or apt-get install $2"
+	command -v "$1" >/dev/null ||
+		gi_die "$1 is missing: tools/setup --arch $GI_ARCH images, or apt-get install $2"
 }
 
 # gi_file_inputs FILE...: one line for each, named from the top of the tree.
@@ -117,60 +118,164 @@ gi_tool_inputs() {
 	done
 }
 
-# The busybox that goes into images: the installed one where it is static.
-gi_busybox() {
-	GI_BUSYBOX=$(command -v busybox) || gi_die "busybox is missing: tools/setup build, or apt-get install busybox-static"
+# --- architectures, by the names that uname -m has for them
+
+# Debian's name for GI_ARCH goes into GI_DEBIAN, and into GI_OF what a package's
+# name needs behind it: nothing where the package is this machine's own. GI_CROSS
+# is what the compiler and its tools have before their names.
+gi_arch() {
+	GI_OF='' GI_CROSS=''
+	case $GI_ARCH in
+	x86_64) GI_DEBIAN=amd64 ;;
+	aarch64) GI_DEBIAN=arm64 ;;
+	riscv64) GI_DEBIAN=riscv64 ;;
+	*) gi_die "no recipes for $GI_ARCH: there are x86_64, aarch64 and riscv64" ;;
+	esac
+	# shellcheck disable=SC2034 # for the recipes
+	[ "$GI_ARCH" = "$(uname -m)" ] || GI_OF=:$GI_DEBIAN GI_CROSS=$GI_ARCH-linux-gnu-
+}
+
+# gi_need_gcc: the compiler of GI_ARCH, and the tools that come with it.
+gi_need_gcc() {
+	gi_need "${GI_CROSS}gcc" "gcc${GI_CROSS:+-${GI_ARCH//_/-}-linux-gnu}"
+	gi_need "${GI_CROSS}ld" "binutils${GI_CROSS:+-${GI_ARCH//_/-}-linux-gnu}"
+}
+
+# The busybox that goes into images: the installed one where that is static and runs
+# in the guest, else the one in the package.
+gi_busybox_inputs() {
+	if [ -n "$GI_OF" ]; then
+		gi_deb "busybox-static$GI_OF"
+		gi_deb_inputs
+	else
+		gi_busybox_installed
+		printf 'busybox %s\n' "$(sha256sum <"$GI_BUSYBOX")"
+	fi
+}
+
+gi_busybox_installed() {
+	GI_BUSYBOX=$(command -v busybox) ||
+		gi_die "busybox is missing: tools/setup images, or apt-get install busybox-static"
 	# A dynamic program names its loader.
 	if grep -q /ld-linux "$GI_BUSYBOX"; then
 		gi_die "$GI_BUSYBOX is not static: apt-get install busybox-static"
 	fi
 }
 
-# --- Debian packages: downloaded and unpacked, never installed
+# gi_busybox: its path goes into GI_BUSYBOX, its applets' names into GI_APPLETS.
+gi_busybox() {
+	local dir
+	if [ -z "$GI_OF" ]; then
+		gi_busybox_installed
+		GI_APPLETS=$("$GI_BUSYBOX" --list)
+		return
+	fi
+	dir=$GI_WORK/busybox
+	gi_deb "busybox-static$GI_OF"
+	gi_deb_unpack "$dir"
+	GI_BUSYBOX=$dir/bin/busybox
+	[ -e "$GI_BUSYBOX" ] || GI_BUSYBOX=$dir/usr/bin/busybox
+	# It does not run here, but holds the names one after another, in order, each
+	# ending in a zero byte, the first two of them "[" and "[[".
+	GI_APPLETS=$(tr '\0' '\n' <"$GI_BUSYBOX" | awk '
+		!done && before ~ /\[$/ && $0 == "[[" { print "["; inside = 1 }
+		inside && $0 "" <= before "" && $0 != "[[" { inside = 0; done = 1 }
+		inside { print }
+		{ before = $0 }')
+	grep -qx mount <<<"$GI_APPLETS" || gi_die "cannot find the names of the applets in $GI_DEB_NAME's busybox"
+}
 
-# gi_apt COMMAND ARGS...: as the system is configured, or on lists of our own
-# (GI_APT_OWN=1) that any user may write and that also hold backports.
+# --- Debian packages: downloaded and unpacked, never installed
+#
+# A package is named as apt does, NAME or NAME:ARCH; NAME:source is what its authors
+# published, without Debian's changes. Lists of packages come in sets (GI_APT_SET),
+# each with a directory in the cache but the first:
+#   system  as the system is configured
+#   own     the same sources and backports, in lists that any user may write
+#   ARCH    packages of another architecture, from the mirrors of the system's sources
+#   source  source packages, from the same mirrors
+
 gi_apt() {
-	local tool=$1 own=$GI_CACHE/apt
+	local tool=$1 dir=$GI_CACHE/apt/$GI_APT_SET
 	local -a opts=(-o APT::Sandbox::User=root)
 	shift
-	[ -z "${GI_APT_OWN:-}" ] || opts+=(-o "Dir::State=$own/state" -o "Dir::Cache=$own/cache"
-		-o Dir::State::status=/var/lib/dpkg/status
-		-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$own/sources")
+	[ "$GI_APT_SET" = system ] || opts+=(-o "Dir::State=$dir/state" -o "Dir::State::lists=$dir/state/lists"
+		-o "Dir::Cache=$dir/cache" -o "Dir::Cache::archives=$dir/cache/archives"
+		-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$dir/sources")
+	case $GI_APT_SET in
+	system) ;;
+	own | source) opts+=(-o Dir::State::status=/var/lib/dpkg/status) ;;
+	*) opts+=(-o Dir::State::status=/dev/null -o "APT::Architecture=$GI_APT_SET"
+		-o "APT::Architectures=$GI_APT_SET") ;;
+	esac
 	"$tool" "${opts[@]}" "$@"
 }
 
-# Bring our own lists up to date: the system's sources, and backports beside them.
+# gi_apt_mirrors CODENAME: "SITE SUFFIX" of each of the system's sources that hold this
+# release, where SUFFIX is nothing, -updates or -security. Needs no lists.
+gi_apt_mirrors() {
+	apt-get --print-uris update 2>/dev/null |
+		sed -nE "s,^'(.*)/dists/($1|(old)?stable)(-updates|-security)?/InRelease'.*,\\1 \\4,p" || :
+}
+
+# gi_apt_update SET: bring a set of our own up to date.
 gi_apt_update() {
-	local own=$GI_CACHE/apt f site codename
-	mkdir -p "$own/state/lists/partial" "$own/cache/archives/partial" "$own/sources"
-	rm -f "$own/sources/"*
-	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-		[ ! -e "$f" ] || ln -sf "$f" "$own/sources/"
-	done
-	[ ! -e "$own/sources/sources.list" ] || mv "$own/sources/sources.list" "$own/sources/system.list"
+	local GI_APT_SET=$1 dir=$GI_CACHE/apt/$1 codename release site suffix f type=deb lock asked=$EPOCHSECONDS
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	# apt refuses to work beside another one, rather than wait. Who had to wait here has
+	# fresh lists, and files of the set are replaced in one step: someone may be asking.
+	exec {lock}>"$GI_CACHE/locks/apt-$1"
+	flock "$lock"
+	if [ "$(stat -c %Y "$dir/state/lists" 2>/dev/null || echo 0)" -ge "$asked" ]; then
+		exec {lock}>&-
+		return
+	fi
 	codename=$(. /etc/os-release && printf %s "${VERSION_CODENAME:-}")
-	# shellcheck disable=SC2016 # apt's variables
-	site=$(GI_APT_OWN=1 gi_apt apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(SUITE)' 2>/dev/null |
-		awk -v c="$codename" '$2 == c || $3 == c { print $1; exit }' || :)
-	[ -z "$site" ] || printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s-backports main\n' \
-		"$site" "$codename" >"$own/sources/backports.list"
-	gi_say "asking the package sources what they have now"
-	GI_APT_OWN=1 gi_apt apt-get -qq update >/dev/null 2>&1 || :
-	touch "$own/state/lists"
+	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial" "$dir/sources"
+	release=$codename
+	if [ "$1" = own ]; then
+		for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+			[ ! -e "$f" ] || gi_link "$f" "$dir/sources"
+		done
+		find "$dir/sources" -xtype l -delete
+	elif [ "$codename $1" = "bookworm riscv64" ]; then
+		# The first release with this architecture.
+		release=trixie
+	fi
+	[ "$1" != source ] || type=deb-src
+	gi_apt_mirrors "$codename" | while read -r site suffix; do
+		if [ "$1" != own ]; then
+			printf '%s [signed-by=%s] %s %s main\n' $type "$keys" "$site" "$release$suffix"
+		elif [ -z "$suffix" ]; then
+			printf 'deb [signed-by=%s] %s %s-backports main\n' "$keys" "$site" "$release"
+		fi
+	done >"$dir/sources/more.new"
+	mv "$dir/sources/more.new" "$dir/sources/more.list"
+	[ "$1" = own ] || [ -s "$dir/sources/more.list" ] ||
+		gi_die "this system has no package source of Debian to take packages for $1 from"
+	gi_say "asking the package sources what they have now for $1"
+	gi_apt apt-get -qq update >/dev/null 2>&1 || :
+	touch "$dir/state/lists"
+	exec {lock}>&-
 }
 
 # gi_apt_show PACKAGE: what apt says of the version that it would take goes into
-# GI_SHOWN, and GI_APT_OWN says whose lists know it. Asking costs a second, so an
+# GI_SHOWN, and GI_APT_SET says whose lists know it. Asking costs a second, so an
 # answer is kept until the lists change.
 gi_apt_show() {
-	local memo lists=/var/lib/apt/lists own=$GI_CACHE/apt/state/lists
-	local -a order=('' 1)
-	[ ! "$own" -nt "$lists" ] || order=(1 '')
-	for GI_APT_OWN in "${order[@]}"; do
-		memo="$GI_CACHE/apt-said/${GI_APT_OWN:+own-}$1"
-		if [ ! -s "$memo" ] || [ "$lists" -nt "$memo" ] || [ "$own" -nt "$memo" ]; then
-			gi_apt apt-cache show --no-all-versions "$1" >"$memo.$$" 2>/dev/null || :
+	local memo lists system=/var/lib/apt/lists
+	local -a order=(system own)
+	[ ! "$GI_CACHE/apt/own/state/lists" -nt "$system" ] || order=(own system)
+	case $1 in *:*) order=("${1#*:}") ;; esac
+	for GI_APT_SET in "${order[@]}"; do
+		memo=$GI_CACHE/apt-said/$GI_APT_SET-$1
+		lists=$system
+		[ "$GI_APT_SET" = system ] || lists=$GI_CACHE/apt/$GI_APT_SET/state/lists
+		if [ ! -s "$memo" ] || [ "$lists" -nt "$memo" ]; then
+			case $GI_APT_SET in
+			source) gi_apt apt-cache showsrc --only-source "${1%:*}" ;;
+			*) gi_apt apt-cache show --no-all-versions "$1" ;;
+			esac >"$memo.$$" 2>/dev/null || :
 			mv "$memo.$$" "$memo"
 		fi
 		GI_SHOWN=$(<"$memo")
@@ -178,34 +283,41 @@ gi_apt_show() {
 	done
 }
 
-# gi_apt_field NAME: the first word of that line of GI_SHOWN, or nothing.
-gi_apt_field() { sed -n "s/^$1: *\\([^ ,(]*\\).*/\\1/p" <<<"$GI_SHOWN"; }
+# gi_apt_field NAME: the first word of the first such line of GI_SHOWN, or nothing.
+gi_apt_field() { sed -n "/^$1: */{s///;s/[ ,(].*//;p;q}" <<<"$GI_SHOWN"; }
 
 # gi_deb_cached PATTERN: the newest such package that an earlier run downloaded
 # goes into GI_DEB_NAME, GI_DEB_VERSION and GI_DEB_SHA256, or nothing does.
 gi_deb_cached() {
 	local f
-	f=$(find "$GI_CACHE/debs" -name "$1=*.deb" -printf '%T@ %f\n' | sort -n | tail -n 1)
+	f=$(find "$GI_CACHE/debs" -name "$1=*" -printf '%T@ %f\n' | sort -n | tail -n 1)
 	f=${f#* }
-	IFS='=' read -r GI_DEB_NAME GI_DEB_VERSION GI_DEB_SHA256 <<<"${f%.deb}"
+	IFS='=' read -r GI_DEB_NAME GI_DEB_VERSION GI_DEB_SHA256 <<<"${f%.*}"
 }
 
 # gi_deb_known PACKAGE: the version that apt would take, into the same variables.
 gi_deb_known() {
 	gi_apt_show "$1"
-	# shellcheck disable=SC2034 # for the recipes
 	GI_DEB_NAME=$1
 	GI_DEB_VERSION=$(gi_apt_field Version)
-	GI_DEB_SHA256=$(gi_apt_field SHA256)
+	case $1 in
+	*:source)
+		GI_DEB_SHA256=$(awk '/^[^ ]/ { sums = $1 == "Checksums-Sha256:" }
+			sums && $3 ~ /\.orig\.tar\.[a-z0-9]*$/ && !sum { sum = $1 }
+			END { print sum }' <<<"$GI_SHOWN")
+		;;
+	*) GI_DEB_SHA256=$(gi_apt_field SHA256) ;;
+	esac
 	[ -n "$GI_DEB_SHA256" ]
 }
 
 # gi_deb_behind META: the same for the package that a meta-package stands for.
 gi_deb_behind() {
-	local image
+	local image of=''
+	case $1 in *:*) of=:${1#*:} ;; esac
 	gi_apt_show "$1"
 	image=$(gi_apt_field Depends)
-	[ -n "$image" ] && gi_deb_known "$image"
+	[ -n "$image" ] && gi_deb_known "$image$of"
 }
 
 # gi_deb PACKAGE: choose its version.
@@ -220,32 +332,56 @@ gi_deb_choose() {
 	! "gi_deb_$1" "$2" || return 0
 	gi_deb_cached "$3"
 	[ -z "$GI_DEB_SHA256" ] || return 0
-	gi_apt_update
+	case $2 in
+	*:*) gi_apt_update "${2#*:}" ;;
+	*) gi_apt_update own ;;
+	esac
 	"gi_deb_$1" "$2" || gi_die "no package source of this system has $2"
 }
 
-# gi_deb_file PACKAGE, after gi_deb: its path in the cache goes into GI_DEB.
+# gi_deb_inputs, after gi_deb.
+gi_deb_inputs() { printf 'package %s %s %s\n' "$GI_DEB_NAME" "$GI_DEB_VERSION" "$GI_DEB_SHA256"; }
+
+# gi_deb_file, after gi_deb: the package's path in the cache goes into GI_DEB.
 gi_deb_file() {
-	local tmp sum
-	GI_DEB="$GI_CACHE/debs/$1=$GI_DEB_VERSION=$GI_DEB_SHA256.deb"
+	local tmp sum kind=deb
+	local -a get=(download "$GI_DEB_NAME=$GI_DEB_VERSION")
+	case $GI_DEB_NAME in
+	*:source) kind=tar get=(source --download-only --tar-only "${GI_DEB_NAME%:*}=$GI_DEB_VERSION") ;;
+	esac
+	GI_DEB="$GI_CACHE/debs/$GI_DEB_NAME=$GI_DEB_VERSION=$GI_DEB_SHA256.$kind"
 	[ ! -e "$GI_DEB" ] || return 0
-	gi_say "downloading $1 $GI_DEB_VERSION"
+	gi_say "downloading $GI_DEB_NAME $GI_DEB_VERSION"
 	tmp=$(mktemp -d "$GI_WORK/deb.XXXXXX")
-	if ! (cd "$tmp" && gi_apt apt-get -qq download "$1=$GI_DEB_VERSION" >/dev/null 2>log); then
+	if ! (cd "$tmp" && gi_apt apt-get -qq "${get[@]}" >/dev/null 2>log); then
 		# Lists older than their mirror name packages that are gone. With fresh
 		# lists the inputs are others, so the whole run starts again.
-		[ -z "${GI_RETRIED:-}" ] || gi_die "cannot download $1: $(tail -n 1 "$tmp/log")"
-		gi_apt_update
+		[ "$GI_APT_SET" != system ] || GI_APT_SET=own
+		case " ${GI_RETRIED:-} " in
+		*" $GI_APT_SET "*) gi_die "cannot download $GI_DEB_NAME: $(tail -n 1 "$tmp/log")" ;;
+		esac
+		gi_apt_update "$GI_APT_SET"
 		gi_cleanup
 		exec {GI_LOCK}>&-
-		GI_RETRIED=1 exec "$0" "${GI_ARGV[@]}"
+		GI_RETRIED="${GI_RETRIED:-} $GI_APT_SET" exec "$0" "${GI_ARGV[@]}"
 	fi
-	sum=$(sha256sum "$tmp"/*.deb)
-	[ "${sum%% *}" = "$GI_DEB_SHA256" ] || gi_die "$1: the downloaded package is not the one that apt describes"
+	sum=$(cat "$tmp"/*".$kind"* | sha256sum)
+	[ "${sum%% *}" = "$GI_DEB_SHA256" ] ||
+		gi_die "$GI_DEB_NAME: the downloaded package is not the one that apt describes"
 	# One version of a package is enough; another run may be reading the old one, which stays open.
-	find "$GI_CACHE/debs" -name "$1=*.deb" -delete
-	mv "$tmp"/*.deb "$GI_DEB"
+	find "$GI_CACHE/debs" -name "$GI_DEB_NAME=*" -delete
+	mv "$tmp"/*".$kind"* "$GI_DEB"
 	rm -r "$tmp"
+}
+
+# gi_deb_unpack DIR, after gi_deb: the package's files.
+gi_deb_unpack() {
+	gi_deb_file
+	mkdir -p "$1"
+	case $GI_DEB in
+	*.tar) tar -x -f "$GI_DEB" -C "$1" --strip-components=1 ;;
+	*) dpkg-deb -x "$GI_DEB" "$1" ;;
+	esac
 }
 
 # --- archives

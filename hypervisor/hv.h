@@ -26,11 +26,22 @@ int hv_cap(const struct hv *hv, unsigned cap);
 /** An ioctl on the hypervisor device, for arch/. Returns its result or -errno. */
 int hv_ioctl(const struct hv *hv, unsigned long req, void *arg);
 
-int __must_check hv_vm_create(struct hv *hv, struct hv_vm **ret, struct err *err);
+/** type: what KVM_CREATE_VM takes, the architecture's word (0: the default machine). */
+int __must_check hv_vm_create(
+	struct hv *hv, unsigned long type, struct hv_vm **ret, struct err *err);
 void hv_vm_destroy(struct hv_vm *vm);
 int hv_vm_cap(const struct hv_vm *vm, unsigned cap);
 /** An ioctl on the VM, for arch/. Returns its result or -errno. */
 int hv_vm_ioctl(struct hv_vm *vm, unsigned long req, unsigned long arg);
+
+/**
+ * A device that lives in the kernel, such as an interrupt controller (KVM_DEV_TYPE_*).
+ * Returns an owned fd or -errno.
+ */
+int __must_check hv_device_create(struct hv_vm *vm, uint32_t type);
+/** One attribute of it, of the size that the device's document says. Returns 0 or -errno. */
+int __must_check hv_device_set(int fd, uint32_t group, uint64_t attr, const void *value);
+int __must_check hv_device_get(int fd, uint32_t group, uint64_t attr, void *value);
 
 /** Gives the guest all of gm. Before vCPUs run. */
 int __must_check hv_map_ram(struct hv_vm *vm, const struct guest_memory *gm, struct err *err);
@@ -58,6 +69,7 @@ enum hv_exit_kind {
 	HV_EXIT_SHUTDOWN, /* triple fault */
 	HV_EXIT_SYSTEM,   /* PSCI, SBI: power off, reset, crash */
 	HV_EXIT_EOI,      /* end of interrupt of a line with a user-space irq chip */
+	HV_EXIT_SBI,      /* a riscv64 guest's call to firmware that KVM does not serve */
 	HV_EXIT_FAILED,   /* the host cannot go on with this vCPU: err text in reason */
 	HV_EXIT_NR,
 };
@@ -81,6 +93,10 @@ struct hv_exit {
 			bool is_write;
 		} pio;
 		enum hv_system_event system;
+		struct {
+			uint64_t ext, func, arg[6];
+			uint64_t *ret; /* [2]: error and value; hold "not supported" and 0 */
+		} sbi;
 		char reason[160];
 	};
 };

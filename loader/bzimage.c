@@ -31,13 +31,12 @@
 #define BZ_INIT_SIZE        0x260
 #define BZ_FIELDS_END       0x264 /* of the last field read here */
 
-#define BZ_SECTOR              512
-#define BZ_BOOT_MAGIC          0xaa55
-#define BZ_MIN_VERSION         0x20c /* 2.12: xloadflags */
-#define BZ_LOADED_HIGH         BIT(0)
-#define BZ_XLF_64              BIT(0)
-#define BZ_ENTRY_64            0x200
-#define BZ_CMDLINE_SIZE_UNSAID 2047
+#define BZ_SECTOR      512
+#define BZ_BOOT_MAGIC  0xaa55
+#define BZ_MIN_VERSION 0x20c /* 2.12: xloadflags */
+#define BZ_LOADED_HIGH BIT(0)
+#define BZ_XLF_64      BIT(0)
+#define BZ_ENTRY_64    0x200
 
 /*
  * Only a kernel with XLF_CAN_BE_LOADED_ABOVE_4G can be, and code32_start has 32 bits. Every
@@ -94,8 +93,8 @@ static int bzimage_check_entry(
 	if (!(h[BZ_LOADFLAGS] & BZ_LOADED_HIGH))
 		return err_set(err, EINVAL, "is a zImage, which loads below 1 MiB, not a bzImage");
 	if (!(le16_get(h + BZ_XLOADFLAGS) & BZ_XLF_64))
-		return err_set(err, ENOEXEC,
-			"is a 32-bit kernel (no 64-bit entry), this is " LOADER_MACHINE_NAME);
+		return err_set(err, ENOEXEC, "is a 32-bit kernel (no 64-bit entry), this is %s",
+			kf->target->name);
 	if (bz->payload_len <= BZ_ENTRY_64)
 		return err_set(err, EINVAL, "has %" PRIu64 " bytes of code, none at its entry 0x%x",
 			bz->payload_len, BZ_ENTRY_64);
@@ -190,9 +189,9 @@ int bzimage_load(const struct kernel_file *kf, const struct guest_memory *gm, gp
 	ret->kind = KERNEL_BZIMAGE;
 	ret->entry = ret->start + BZ_ENTRY_64;
 	ret->end = ret->start + bz.window;
-	ret->cmdline_max = le32_get(kf->head + BZ_CMDLINE_SIZE);
-	if (!ret->cmdline_max)
-		ret->cmdline_max = BZ_CMDLINE_SIZE_UNSAID;
+	/* 0: it does not say. */
+	if (le32_get(kf->head + BZ_CMDLINE_SIZE))
+		ret->cmdline_max = le32_get(kf->head + BZ_CMDLINE_SIZE);
 	ret->initrd_max = le32_get(kf->head + BZ_INITRD_ADDR_MAX);
 	bzimage_keep_header(kf, ret);
 	return 0;

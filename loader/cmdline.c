@@ -8,16 +8,25 @@
 #include <errno.h>
 #include <inttypes.h>
 
+int cmdline_check(const char *text, const struct kernel_image *k, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (len <= k->cmdline_max)
+		return 0;
+	return err_set(err, E2BIG,
+		"--params: the command line has %zu bytes, the kernel takes at most %" PRIu64, len,
+		k->cmdline_max);
+}
+
 int cmdline_load(const struct guest_memory *gm, const char *text, const struct kernel_image *k,
 	gpa_t gpa, uint64_t room, struct err *err)
 {
 	size_t len = strlen(text);
+	int rc = cmdline_check(text, k, err);
 
-	if (len > k->cmdline_max)
-		return err_set(err, E2BIG,
-			"--params: the command line has %zu bytes, the kernel takes at most "
-			"%" PRIu64,
-			len, k->cmdline_max);
+	if (rc)
+		return rc;
 	if (len >= room)
 		return err_set(err, E2BIG,
 			"--params: the command line has %zu bytes, the machine has room for "

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * ELF: the loadable segments go to their physical addresses; the entry is the PVH note's, or
- * e_entry, which in a vmlinux is physical too and wants what a bzImage's 64-bit entry wants.
+ * e_entry, which is physical too and wants what a bzImage's 64-bit entry wants.
  * Section headers, symbols and debug information are never read.
+ *
+ * A vmlinux of an architecture that boots from an Image is different: its physical addresses
+ * are its virtual ones (arm64), or count from 0 (riscv64). It begins with the header that
+ * becomes the Image's, and so it is placed as an Image, its segments as far apart as they are
+ * linked. An ELF without that header is a program for the bare machine, and is believed.
  *
  * Invariants:
  * 1. All headers are judged before the first byte is loaded.
@@ -10,7 +15,7 @@
  *    by RAM, and RAM, fresh and thus zero, needs no zeroing for BSS.
  * 3. The entry lies in bytes that came from the file.
  *
- * System V ABI, ELF-64; Xen's PVH start-of-day ABI.
+ * System V ABI, ELF-64.
  */
 #include "loader/internal.h"
 
@@ -18,26 +23,30 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define ELF_MAX_PHDRS 64  /* a vmlinux has 5 */
-#define ELF_MAX_NOTES 256 /* of all PT_NOTE segments together; a vmlinux has 5 to 20 */
-
-#define ELF_NOTE_ALIGN       4 /* of names and descriptors, whatever p_align says */
-#define ELF_XEN_PHYS32_ENTRY 18
-
-#define ELF_CMDLINE_MAX 2047 /* x86 COMMAND_LINE_SIZE without the NUL */
-/*
- * What Linux says in the header of its bzImage (initrd_addr_max): this is the same kernel
- * without that header. More than 4 GiB - 1 would not do, as its PVH code keeps 32 bits.
- */
-#define ELF_INITRD_MAX 0x7fffffff
+#define ELF_MAX_PHDRS 64 /* a vmlinux has 5 */
 
 struct elf_kernel {
 	const struct kernel_file *kf;
 	Elf64_Ehdr eh;
 	Elf64_Phdr ph[ELF_MAX_PHDRS]; /* eh.e_phnum of them */
-	bool has_pvh;
-	uint64_t pvh_entry;
+	bool is_image;                /* ph and e_entry have been moved to where the Image goes */
+	struct elf_pvh pvh;
 };
+
+/** " (aarch64)" for the machines that mayfly runs on, or "". */
+static const char *elf_machine_name(unsigned machine)
+{
+	switch (machine) {
+	case EM_X86_64:
+		return " (x86_64)";
+	case EM_AARCH64:
+		return " (aarch64)";
+	case EM_RISCV:
+		return " (riscv)";
+	default:
+		return "";
+	}
+}
 
 static int elf_check_header(const struct elf_kernel *e, struct err *err)
 {
@@ -45,13 +54,14 @@ static int elf_check_header(const struct elf_kernel *e, struct err *err)
 
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64)
 		return err_set(err, ENOEXEC, "is not a 64-bit ELF (class %u), this is %s",
-			eh->e_ident[EI_CLASS], LOADER_MACHINE_NAME);
+			eh->e_ident[EI_CLASS], e->kf->target->name);
 	if (eh->e_ident[EI_DATA] != ELFDATA2LSB)
 		return err_set(err, ENOEXEC, "is not a little-endian ELF (data %u), this is %s",
-			eh->e_ident[EI_DATA], LOADER_MACHINE_NAME);
-	if (eh->e_machine != LOADER_MACHINE_ELF)
-		return err_set(err, ENOEXEC, "is an ELF of machine %u, this is %s (%u)",
-			eh->e_machine, LOADER_MACHINE_NAME, LOADER_MACHINE_ELF);
+			eh->e_ident[EI_DATA], e->kf->target->name);
+	if (eh->e_machine != e->kf->target->elf_machine)
+		return err_set(err, ENOEXEC, "is an ELF of machine %u%s, this is %s (%u)",
+			eh->e_machine, elf_machine_name(eh->e_machine), e->kf->target->name,
+			e->kf->target->elf_machine);
 	if (eh->e_type != ET_EXEC && eh->e_type != ET_DYN)
 		return err_set(err, ENOEXEC, "is an ELF of type %u, not an executable", eh->e_type);
 	if (eh->e_phentsize != sizeof(Elf64_Phdr))
@@ -83,6 +93,73 @@ static int elf_read_headers(struct elf_kernel *e, struct err *err)
 static bool elf_is_loaded(const Elf64_Phdr *ph)
 {
 	return ph->p_type == PT_LOAD && (ph->p_memsz || ph->p_filesz);
+}
+
+/** The loaded segment that is linked lowest, or NULL. */
+static const Elf64_Phdr *elf_lowest(const struct elf_kernel *e)
+{
+	const Elf64_Phdr *low = NULL;
+
+	for (unsigned i = 0; i < e->eh.e_phnum; i++)
+		if (elf_is_loaded(&e->ph[i]) && (!low || e->ph[i].p_vaddr < low->p_vaddr))
+			low = &e->ph[i];
+	return low;
+}
+
+/** How many bytes are linked from link on, which is the lowest address. */
+static int elf_link_span(
+	const struct elf_kernel *e, uint64_t link, uint64_t *ret_span, struct err *err)
+{
+	*ret_span = 0;
+	for (unsigned i = 0; i < e->eh.e_phnum; i++) {
+		const Elf64_Phdr *ph = &e->ph[i];
+		uint64_t end;
+
+		if (!elf_is_loaded(ph))
+			continue;
+		if (__builtin_add_overflow(ph->p_vaddr - link, ph->p_memsz, &end))
+			return err_set(err, EINVAL,
+				"has a segment of %" PRIu64
+				" bytes at the virtual address 0x%" PRIx64,
+				ph->p_memsz, ph->p_vaddr);
+		*ret_span = MAX(*ret_span, end);
+	}
+	return 0;
+}
+
+/**
+ * Where the kernel begins with an Image header: places it, and replaces physical addresses
+ * and the entry by what they are there.
+ */
+static int elf_move_image(struct elf_kernel *e, const struct guest_memory *gm, gpa_t low,
+	struct kernel_image *ret, struct err *err)
+{
+	const Elf64_Phdr *first = elf_lowest(e);
+	uint8_t header[IMAGE_HEADER_LEN];
+	uint64_t link, span;
+	int rc;
+
+	if (!first || first->p_filesz < sizeof(header))
+		return 0;
+	rc = lfile_read(&e->kf->file, first->p_offset, header, sizeof(header), "a segment", err);
+	if (rc || !image_is_header(header, e->kf->target))
+		return rc;
+	link = first->p_vaddr;
+	rc = elf_link_span(e, link, &span, err);
+	if (!rc)
+		rc = image_place(header, span, e->kf->target, gm, low, ret, err);
+	if (rc)
+		return rc;
+	if (!range_within(e->eh.e_entry, 1, link, span))
+		return err_set(err, EINVAL, "has its entry 0x%" PRIx64 " outside of what it loads",
+			e->eh.e_entry);
+	/* What span covers is in RAM behind start, so that no sum wraps. */
+	for (unsigned i = 0; i < e->eh.e_phnum; i++)
+		if (elf_is_loaded(&e->ph[i]))
+			e->ph[i].p_paddr = ret->start + (e->ph[i].p_vaddr - link);
+	e->eh.e_entry = ret->start + (e->eh.e_entry - link);
+	e->is_image = true;
+	return 0;
 }
 
 static int elf_check_segment(const struct elf_kernel *e, const Elf64_Phdr *ph,
@@ -145,7 +222,7 @@ static int elf_check_segments(const struct elf_kernel *e, const struct guest_mem
 			rc = elf_check_overlap(e, i, err);
 		if (rc)
 			return rc;
-		ret->start = any ? MIN(ret->start, ph->p_paddr) : ph->p_paddr;
+		ret->start = any || e->is_image ? MIN(ret->start, ph->p_paddr) : ph->p_paddr;
 		ret->end = MAX(ret->end, ph->p_paddr + ph->p_memsz);
 		any = true;
 	}
@@ -154,73 +231,15 @@ static int elf_check_segments(const struct elf_kernel *e, const struct guest_mem
 	return 0;
 }
 
-/** Takes the entry when buf (note header, name, descriptor) is the note that has it. */
-static int elf_take_note(struct elf_kernel *e, const uint8_t *buf, struct err *err)
+static int elf_read_notes(struct elf_kernel *e, struct err *err)
 {
-	uint32_t namesz = le32_get(buf), descsz = le32_get(buf + 4), type = le32_get(buf + 8);
-
-	if (e->has_pvh || type != ELF_XEN_PHYS32_ENTRY || namesz != sizeof("Xen") ||
-		memcmp(buf + sizeof(Elf64_Nhdr), "Xen", sizeof("Xen")))
-		return 0;
-	buf += sizeof(Elf64_Nhdr) + sizeof("Xen");
-	if (descsz != 4 && descsz != 8)
-		return err_set(err, EINVAL, "has a PVH entry of %u bytes, not 4 or 8", descsz);
-	e->pvh_entry = descsz == 4 ? le32_get(buf) : le64_get(buf);
-	e->has_pvh = true;
-	return 0;
-}
-
-static uint64_t elf_note_pad(uint64_t len)
-{
-	return align_down_u64(len + ELF_NOTE_ALIGN - 1, ELF_NOTE_ALIGN);
-}
-
-/** One PT_NOTE segment, one small read for each note; *left notes may still be read. */
-static int elf_walk_notes(
-	struct elf_kernel *e, const Elf64_Phdr *ph, unsigned *left, struct err *err)
-{
-	uint64_t off = ph->p_offset, len = ph->p_filesz;
-	int rc;
-
-	rc = lfile_check(&e->kf->file, off, len, "its notes", err);
-	if (rc)
-		return rc;
-	while (len >= sizeof(Elf64_Nhdr)) {
-		uint8_t buf[sizeof(Elf64_Nhdr) + sizeof("Xen") + sizeof(uint64_t)] = { 0 };
-		uint64_t name, desc, size;
-
-		if (!(*left)--)
-			return err_set(err, EINVAL, "has more than %u notes", ELF_MAX_NOTES);
-		rc = lfile_read(
-			&e->kf->file, off, buf, (size_t)MIN(len, sizeof(buf)), "a note", err);
-		if (rc)
-			return rc;
-		name = le32_get(buf);
-		desc = le32_get(buf + 4);
-		/* Sums of 32-bit numbers in 64 bits do not wrap. */
-		size = sizeof(Elf64_Nhdr) + elf_note_pad(name) + desc;
-		if (size > len)
-			return err_set(err, EINVAL,
-				"has a note of %" PRIu64 " bytes where %" PRIu64 " are left", size,
-				len);
-		rc = elf_take_note(e, buf, err);
-		if (rc)
-			return rc;
-		/* The last one's padding may be missing. */
-		size = MIN(elf_note_pad(size), len);
-		off += size;
-		len -= size;
-	}
-	return 0;
-}
-
-static int elf_find_pvh(struct elf_kernel *e, struct err *err)
-{
-	unsigned left = ELF_MAX_NOTES;
-
+	e->pvh.left = ELF_MAX_NOTES;
 	for (unsigned i = 0; i < e->eh.e_phnum; i++) {
-		int rc = e->ph[i].p_type == PT_NOTE ? elf_walk_notes(e, &e->ph[i], &left, err) : 0;
+		const Elf64_Phdr *ph = &e->ph[i];
+		int rc = 0;
 
+		if (ph->p_type == PT_NOTE)
+			rc = elf_find_pvh(&e->kf->file, ph->p_offset, ph->p_filesz, &e->pvh, err);
 		if (rc)
 			return rc;
 	}
@@ -230,10 +249,13 @@ static int elf_find_pvh(struct elf_kernel *e, struct err *err)
 /** Invariant 3. */
 static int elf_set_entry(const struct elf_kernel *e, struct kernel_image *ret, struct err *err)
 {
-	ret->kind = e->has_pvh ? KERNEL_ELF_PVH : KERNEL_ELF_LINUX;
-	ret->entry = e->has_pvh ? e->pvh_entry : e->eh.e_entry;
+	ret->kind = e->kf->target->formats & BIT(KERNEL_ELF_LINUX) ? KERNEL_ELF_LINUX
+								   : KERNEL_ELF_FDT;
+	if (e->pvh.found)
+		ret->kind = KERNEL_ELF_PVH;
+	ret->entry = e->pvh.found ? e->pvh.entry : e->eh.e_entry;
 	/* PVH is entered with 32-bit registers. */
-	if (e->has_pvh && ret->entry > UINT32_MAX)
+	if (e->pvh.found && ret->entry > UINT32_MAX)
 		return err_set(
 			err, EINVAL, "has a PVH entry 0x%" PRIx64 " above 4 GiB", ret->entry);
 	for (unsigned i = 0; i < e->eh.e_phnum; i++)
@@ -241,7 +263,7 @@ static int elf_set_entry(const struct elf_kernel *e, struct kernel_image *ret, s
 			range_within(ret->entry, 1, e->ph[i].p_paddr, e->ph[i].p_filesz))
 			return 0;
 	return err_set(err, EINVAL, "has its %s 0x%" PRIx64 " outside of what it loads",
-		e->has_pvh ? "PVH entry" : "entry", ret->entry);
+		e->pvh.found ? "PVH entry" : "entry", ret->entry);
 }
 
 int elf_load(const struct kernel_file *kf, const struct guest_memory *gm, gpa_t low,
@@ -251,19 +273,19 @@ int elf_load(const struct kernel_file *kf, const struct guest_memory *gm, gpa_t 
 	int rc;
 
 	rc = elf_read_headers(&e, err);
+	if (!rc && kf->target->formats & BIT(KERNEL_ELF_FDT))
+		rc = elf_check_relocations(kf, e.ph, e.eh.e_phnum, err);
+	if (!rc)
+		rc = elf_move_image(&e, gm, low, ret, err);
 	if (!rc)
 		rc = elf_check_segments(&e, gm, low, ret, err);
-	if (!rc)
-		rc = elf_find_pvh(&e, err);
+	if (!rc && kf->target->formats & BIT(KERNEL_ELF_PVH))
+		rc = elf_read_notes(&e, err);
 	if (!rc)
 		rc = elf_set_entry(&e, ret, err);
 	for (unsigned i = 0; !rc && i < e.eh.e_phnum; i++)
 		if (elf_is_loaded(&e.ph[i]) && e.ph[i].p_filesz)
 			rc = lfile_to_ram(&kf->file, e.ph[i].p_offset, e.ph[i].p_filesz, gm,
 				e.ph[i].p_paddr, "a segment", err);
-	if (rc)
-		return rc;
-	ret->cmdline_max = ELF_CMDLINE_MAX;
-	ret->initrd_max = ELF_INITRD_MAX;
-	return 0;
+	return rc;
 }

@@ -2,10 +2,11 @@
 /*
  * The initrd: as high as it may be, out of the way of a kernel that decompresses upwards.
  *
- * Invariant: it owns whole pages. Linux reserves, and later frees, the initrd's last page
- * whole, so nothing else may start in it.
+ * Invariant: it owns whole pages of the kernel's size. Linux reserves, and later frees, the
+ * initrd's last page whole, so nothing else may start in it.
  *
- * Linux Documentation/arch/x86/boot.rst, initrd_addr_max.
+ * Linux Documentation/arch/x86/boot.rst, initrd_addr_max;
+ * Documentation/arch/arm64/booting.rst, "Call the kernel image".
  */
 #include "loader/internal.h"
 
@@ -15,17 +16,18 @@
 static int initrd_place(const struct guest_memory *gm, uint64_t size, const struct kernel_image *k,
 	gpa_t limit, gpa_t *ret_start, struct err *err)
 {
+	uint64_t page = MAX(k->page_size, PAGE_SIZE_4K);
 	gpa_t top;
 
 	/* initrd_max is the last byte's address; the comparison spares the +1 that could wrap. */
-	top = align_down_u64(k->initrd_max < limit ? k->initrd_max + 1 : limit, PAGE_SIZE_4K);
+	top = align_down_u64(k->initrd_max < limit ? k->initrd_max + 1 : limit, page);
 	/* Both ends of the window are on a page, so that size may be taken as it is. */
-	if (!place_highest(gm, k->end, top, PAGE_SIZE_4K, size, ret_start))
+	if (!place_highest(gm, k->end, top, page, size, ret_start))
 		return err_set(err, ENOSPC,
 			"needs %" PRIu64
 			" bytes of RAM in one piece between the kernel's end 0x%" PRIx64
 			" and 0x%" PRIx64 ", there are %" PRIu64,
-			size, k->end, top, place_largest(gm, k->end, top, PAGE_SIZE_4K));
+			size, k->end, top, place_largest(gm, k->end, top, page));
 	return 0;
 }
 

@@ -6,7 +6,9 @@
 #include "memory/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define GM_HUGE_PAGE (2 * MIB)
 
@@ -24,8 +26,37 @@ static int gm_append(
 		if (base < last->base || base - last->base < last->len)
 			return -EEXIST;
 	}
-	gm->region[gm->nr_regions++] =
-		(struct gm_region){ .base = base, .len = len, .host = host, .borrowed = borrowed };
+	gm->region[gm->nr_regions++] = (struct gm_region){
+		.base = base, .len = len, .host = host, .borrowed = borrowed, .fd = -1
+	};
+	return 0;
+}
+
+static int gm_sealed_file(uint64_t len)
+{
+	int fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+
+	if (fd < 0)
+		return -errno;
+	if (!ftruncate(fd, (off_t)len) &&
+		!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int gm_share(struct guest_memory *gm, uint64_t len, int fd, struct err *err)
+{
+	BUG_ON(gm->shared || gm->nr_regions);
+	if (fd < 0)
+		fd = gm_sealed_file(len);
+	if (fd < 0)
+		return err_errno(err, -fd, "--mem: %llu MiB to share with device processes",
+			(unsigned long long)(len / MIB));
+	gm->shared = true;
+	gm->share_fd = fd;
+	gm->share_len = len;
 	return 0;
 }
 
@@ -49,6 +80,16 @@ static void *gm_reserve(gpa_t base, uint64_t len)
 	return host + head;
 }
 
+/** Puts the next part of the shared file in the place of what was reserved. */
+static int gm_map_shared(struct guest_memory *gm, void *host, uint64_t len)
+{
+	BUG_ON(len > gm->share_len - gm->share_off);
+	if (mmap(host, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+		    gm->share_fd, (off_t)gm->share_off) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
 int gm_add_ram(struct guest_memory *gm, gpa_t base, uint64_t len, struct err *err)
 {
 	void *host = gm_reserve(base, len);
@@ -57,10 +98,19 @@ int gm_add_ram(struct guest_memory *gm, gpa_t base, uint64_t len, struct err *er
 	if (host == MAP_FAILED)
 		return err_errno(err, errno, "--mem: cannot reserve %llu MiB of address space",
 			(unsigned long long)(len / MIB));
-	rc = gm_append(gm, base, len, host, false);
+	rc = gm->shared ? gm_map_shared(gm, host, len) : 0;
+	if (!rc)
+		rc = gm_append(gm, base, len, host, false);
 	if (rc) {
 		munmap(host, len);
 		return err_errno(err, -rc, "--mem: RAM at 0x%llx", (unsigned long long)base);
+	}
+	if (gm->shared) {
+		struct gm_region *r = &gm->region[gm->nr_regions - 1];
+
+		r->fd = gm->share_fd;
+		r->fd_off = gm->share_off;
+		gm->share_off += len;
 	}
 	/* A crash dump of the monitor must not hold the guest. Refusal loses nothing. */
 	madvise(host, len, MADV_DONTDUMP);
@@ -78,6 +128,10 @@ void gm_fini(struct guest_memory *gm)
 		if (!gm->region[i].borrowed)
 			munmap(gm->region[i].host, gm->region[i].len);
 	gm->nr_regions = 0;
+	if (gm->shared)
+		close(gm->share_fd);
+	gm->shared = false;
+	gm->share_off = 0;
 }
 
 uint64_t gm_total(const struct guest_memory *gm)

@@ -22,16 +22,30 @@ struct gm_region {
 	uint64_t len;  /* bytes, page multiple */
 	uint8_t *host; /* owned unless borrowed */
 	bool borrowed;
+	int fd;          /* borrowed: the file it is shared from, at fd_off; -1: private */
+	uint64_t fd_off; /* bytes */
 };
 
 struct guest_memory {
 	struct gm_region region[GM_MAX_REGIONS]; /* set before start, ascending, disjoint */
 	unsigned nr_regions;
+	/* Set by gm_share, before the first region. */
+	bool shared;
+	int share_fd;                  /* owned, valid while shared */
+	uint64_t share_len, share_off; /* of share_fd; what regions took of it */
 };
 
 /**
- * Adds len bytes of zeroed, private, anonymous RAM at base (both page multiples), in
- * ascending order. Memory is reserved, not touched. Returns 0 or -errno with err.
+ * From here on RAM comes from one file that device processes can map: fd (taken over, also on
+ * failure), len bytes long; or with fd -1 a memfd, sealed so that nobody can change its size.
+ * Before the first region, once. Returns 0 or -errno with err.
+ */
+int __must_check gm_share(struct guest_memory *gm, uint64_t len, int fd, struct err *err);
+
+/**
+ * Adds len bytes of zeroed RAM at base (both page multiples), in ascending order: private and
+ * anonymous, or after gm_share the next part of its file, which has room for it. Memory is
+ * reserved, not touched. Returns 0 or -errno with err.
  */
 int __must_check gm_add_ram(struct guest_memory *gm, gpa_t base, uint64_t len, struct err *err);
 

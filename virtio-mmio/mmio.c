@@ -51,7 +51,7 @@ struct mmio_queue {
 
 struct virtio_mmio {
 	struct virtio_backend *b; /* owned; set before start */
-	uint8_t *page;            /* borrowed; words are atomic */
+	struct mmio_page page;    /* set before start; bytes are borrowed, words are atomic */
 	int line_fd;              /* borrowed; set before start */
 
 	pthread_mutex_t lock; /* one driver write at a time */
@@ -69,7 +69,7 @@ struct virtio_mmio {
 
 static uint32_t *mmio_word(const struct virtio_mmio *m, unsigned off)
 {
-	return (uint32_t *)(void *)(m->page + off);
+	return (uint32_t *)(void *)(m->page.bytes + off);
 }
 
 static uint32_t mmio_get(const struct virtio_mmio *m, unsigned off)
@@ -77,14 +77,29 @@ static uint32_t mmio_get(const struct virtio_mmio *m, unsigned off)
 	return __atomic_load_n(mmio_word(m, off), __ATOMIC_SEQ_CST);
 }
 
+/** After each change of a word. */
+static void mmio_changed(struct virtio_mmio *m, unsigned off)
+{
+	if (m->page.clean)
+		m->page.clean(m->page.bytes + off, sizeof(uint32_t));
+}
+
 static void mmio_set(struct virtio_mmio *m, unsigned off, uint32_t v)
 {
 	__atomic_store_n(mmio_word(m, off), v, __ATOMIC_SEQ_CST);
+	mmio_changed(m, off);
 }
 
 static void mmio_set_bits(struct virtio_mmio *m, unsigned off, uint32_t bits)
 {
 	__atomic_fetch_or(mmio_word(m, off), bits, __ATOMIC_SEQ_CST);
+	mmio_changed(m, off);
+}
+
+static void mmio_clear_bits(struct virtio_mmio *m, unsigned off, uint32_t bits)
+{
+	__atomic_fetch_and(mmio_word(m, off), ~bits, __ATOMIC_SEQ_CST);
+	mmio_changed(m, off);
 }
 
 /**
@@ -161,6 +176,7 @@ static void mmio_on_needs_reset(void *ctx)
 			return;
 	} while (!__atomic_compare_exchange_n(mmio_word(m, VIRTIO_MMIO_STATUS), &old,
 		old | VIRTIO_CONFIG_S_NEEDS_RESET, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	mmio_changed(m, VIRTIO_MMIO_STATUS);
 	mmio_config_interrupt(m);
 }
 
@@ -346,8 +362,7 @@ static void mmio_write_queue_notify(struct virtio_mmio *m, uint32_t v)
 static void mmio_write_interrupt_ack(struct virtio_mmio *m, uint32_t v)
 {
 	if (v & VIRTIO_MMIO_INT_CONFIG)
-		__atomic_fetch_and(mmio_word(m, VIRTIO_MMIO_INTERRUPT_STATUS),
-			~(uint32_t)VIRTIO_MMIO_INT_CONFIG, __ATOMIC_SEQ_CST);
+		mmio_clear_bits(m, VIRTIO_MMIO_INTERRUPT_STATUS, VIRTIO_MMIO_INT_CONFIG);
 }
 
 /** One half of an address of the selected queue; field is its place in struct mmio_queue. */
@@ -465,7 +480,7 @@ static void mmio_bind_doorbells(
 	(void)db->bind(db->ctx, base + VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING, ack_fd);
 }
 
-int virtio_mmio_create(struct virtio_backend *b, uint8_t *page, gpa_t base,
+int virtio_mmio_create(struct virtio_backend *b, const struct mmio_page *page, gpa_t base,
 	const struct irq_line *line, const struct doorbell *db, int ack_fd, struct bus *bus,
 	struct virtio_mmio **ret, struct err *err)
 {
@@ -478,10 +493,10 @@ int virtio_mmio_create(struct virtio_backend *b, uint8_t *page, gpa_t base,
 		return rc;
 	}
 	BUG_ON(b->nr_queues > VIRTIO_MAX_QUEUES || b->config_len > VIRTIO_MAX_CONFIG);
-	BUG_ON((uintptr_t)page % VIRTIO_MMIO_PAGE);
+	BUG_ON((uintptr_t)page->bytes % VIRTIO_MMIO_PAGE);
 	pthread_mutex_init(&m->lock, NULL);
 	m->b = b;
-	m->page = page;
+	m->page = *page;
 	m->line_fd = line->fd;
 	b->events = (struct virtio_events){ .config_changed = mmio_on_config_changed,
 		.needs_reset = mmio_on_needs_reset,

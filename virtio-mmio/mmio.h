@@ -23,16 +23,26 @@
 
 struct virtio_mmio; /* one device behind the transport */
 
+/** Where registers are kept. */
+struct mmio_page {
+	uint8_t *bytes; /* VIRTIO_MMIO_PAGE of them, page aligned, zeroed */
+	/*
+	 * Makes len bytes at p, just written, visible to a guest that reads them as device
+	 * memory. NULL: they are.
+	 */
+	void (*clean)(const void *p, size_t len);
+};
+
 /**
- * Puts backend b (taken over, also on failure) behind page (VIRTIO_MMIO_PAGE bytes, page
- * aligned, borrowed, zeroed; possibly mapped into the guest read-only) at guest address base,
+ * Puts backend b (taken over, also on failure) behind page (its bytes are borrowed, and
+ * possibly mapped into the guest read-only) at guest address base,
  * raising line (borrowed). Creates one kick eventfd per queue and binds the doorbells: each
  * QueueNotify value, and InterruptACK of 1 to ack_fd (borrowed). db NULL, or a bind that
  * fails, leaves that write to the bus, with the same effect. Registers with bus at base.
  */
-int __must_check virtio_mmio_create(struct virtio_backend *b, uint8_t *page, gpa_t base,
-	const struct irq_line *line, const struct doorbell *db, int ack_fd, struct bus *bus,
-	struct virtio_mmio **ret, struct err *err);
+int __must_check virtio_mmio_create(struct virtio_backend *b, const struct mmio_page *page,
+	gpa_t base, const struct irq_line *line, const struct doorbell *db, int ack_fd,
+	struct bus *bus, struct virtio_mmio **ret, struct err *err);
 
 /** The machine ends: stops the device. After the vCPUs stopped; the caller's thread. */
 void virtio_mmio_stop(struct virtio_mmio *m);

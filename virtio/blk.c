@@ -30,6 +30,7 @@
 #include "virtio/queue.h"
 
 #define VIRTIO_BLK_QUEUE_SIZE 256
+#define VIRTIO_BLK_CONFIG_LEN (offsetof(struct virtio_blk_config, unused1) + 3)
 #define VIRTIO_BLK_SECTOR     512
 /* A chain holds the queue's size of descriptors; header and status take two. */
 #define VIRTIO_BLK_SEG_MAX (VIRTIO_BLK_QUEUE_SIZE - 2)
@@ -438,6 +439,7 @@ const struct virtio_class virtio_blk_class = {
 	.name = "block",
 	.device_id = VIRTIO_ID_BLOCK,
 	.queue_size_max = VIRTIO_BLK_QUEUE_SIZE,
+	.config_len = VIRTIO_BLK_CONFIG_LEN,
 	.start = blk_start,
 	.stop = blk_stop,
 	.notify = blk_notify,
@@ -484,7 +486,7 @@ static void blk_fill_config(struct virtio_blk *blk)
 		c.max_write_zeroes_seg = VIRTIO_BLK_ZEROES_SEGS;
 		c.write_zeroes_may_unmap = block_can_discard(blk->image);
 	}
-	blk->d.config_len = offsetof(struct virtio_blk_config, unused1) + sizeof(c.unused1);
+	blk->d.config_len = virtio_blk_class.config_len;
 	memcpy(blk->d.config, &c, blk->d.config_len);
 }
 

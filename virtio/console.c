@@ -257,6 +257,7 @@ const struct virtio_class virtio_console_class = {
 	.name = "console",
 	.device_id = VIRTIO_ID_CONSOLE,
 	.queue_size_max = VIRTIO_CONSOLE_QUEUE_SIZE,
+	.config_len = sizeof(struct virtio_console_config),
 	.start = virtio_console_start,
 	.stop = virtio_console_stop,
 	.notify = virtio_console_notify,
@@ -283,7 +284,7 @@ int virtio_console_create(struct chardev *cd, const struct guest_memory *gm, str
 		.gm = gm,
 		.loop = loop,
 		.nr_queues = VIRTIO_CONSOLE_NR_QUEUES,
-		.config_len = sizeof(struct virtio_console_config),
+		.config_len = virtio_console_class.config_len,
 	};
 	return virtio_local_create(&c->d, ret, err);
 }

@@ -28,6 +28,7 @@ struct virtio_local_queue {
 	struct watch kick; /* active: see invariant 2 */
 	int kick_fd;       /* borrowed, -1 while the queue is not ready */
 	int call_fd;       /* borrowed, likewise */
+	uint16_t position; /* loop thread: of the queue when it was last cleared */
 	struct virtio_local *local;
 };
 
@@ -70,6 +71,7 @@ static void virtio_local_clear(struct virtio_local *l)
 {
 	virtio_local_unwatch(l);
 	for (unsigned i = 0; i < l->d->nr_queues; i++) {
+		l->q[i].position = l->d->vq[i].next_used;
 		l->d->vq[i] = (struct vq){ 0 };
 		l->q[i].kick_fd = l->q[i].call_fd = -1;
 	}
@@ -93,6 +95,7 @@ static int virtio_local_start_queue(
 			log_warn("%s: the guest set up queue %u wrongly: %s", d->cls->name, i, why);
 		return rc;
 	}
+	vq_resume(&d->vq[i], r->next);
 	lq->kick_fd = r->kick_fd;
 	lq->call_fd = r->call_fd;
 	return loop_add(d->loop, &lq->kick, lq->kick_fd, EPOLLIN, virtio_local_on_kick);
@@ -166,6 +169,12 @@ static void virtio_local_stop(struct virtio_backend *b)
 	loop_call(l->d->loop, virtio_local_stop_on_loop, l);
 }
 
+static uint16_t virtio_local_position(struct virtio_backend *b, unsigned q)
+{
+	BUG_ON(q >= b->nr_queues);
+	return virtio_local_of(b)->q[q].position;
+}
+
 struct virtio_local_write_call {
 	struct virtio_device *d;
 	unsigned off, len;
@@ -229,6 +238,7 @@ static void virtio_local_destroy(struct virtio_backend *b)
 static const struct virtio_backend_ops virtio_local_ops = {
 	.start = virtio_local_start,
 	.stop = virtio_local_stop,
+	.position = virtio_local_position,
 	.config_write = virtio_local_config_write,
 	.drain = virtio_local_drain,
 	.destroy = virtio_local_destroy,

@@ -74,6 +74,11 @@ int vq_init(struct vq *q, const struct guest_memory *gm, uint64_t features, uint
 	return 0;
 }
 
+void vq_resume(struct vq *q, uint16_t next)
+{
+	q->next_avail = q->next_used = q->last_raise = next;
+}
+
 /** A chain being collected, and the descriptor table it is in. */
 struct vq_walk {
 	const uint8_t *table;

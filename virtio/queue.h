@@ -57,6 +57,9 @@ struct vq {
 int __must_check vq_init(struct vq *q, const struct guest_memory *gm, uint64_t features,
 	uint16_t size, uint16_t size_max, gpa_t desc, gpa_t avail, gpa_t used, const char **why);
 
+/** After vq_init: goes on at index next of both rings, not at their beginning. */
+void vq_resume(struct vq *q, uint16_t next);
+
 /**
  * Takes the next available chain. iov has room for max iovecs.
  * Returns 1 with *ret filled, 0 when none is available (or the queue is not ready, or

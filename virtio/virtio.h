@@ -34,6 +34,7 @@ struct virtio_class {
 	const char *name;        /* "block": log prefix, process title */
 	uint32_t device_id;      /* section 5 */
 	uint16_t queue_size_max; /* power of two */
+	unsigned config_len;     /* of every device of the class: for who is not in its process */
 
 	/*
 	 * The guest's driver is ready: queues are live, d->features is agreed.
@@ -116,6 +117,11 @@ struct virtio_ring {
 	gpa_t desc, avail, used;
 	int kick_fd; /* borrowed eventfd: the guest notified this queue */
 	int call_fd; /* borrowed eventfd: pulse the guest's interrupt line */
+	/*
+	 * Where the device goes on: the avail and used index of its next chain. 0, but for
+	 * rings that another device served before (position below).
+	 */
+	uint16_t next;
 };
 
 /** How a backend reaches back. Called on the device's loop; must not block on the transport. */
@@ -133,6 +139,11 @@ struct virtio_backend_ops {
 	int (*start)(struct virtio_backend *b, uint64_t features, const struct virtio_ring *rings);
 	/* Reset. On return no guest memory is touched and no fd of the rings is used. */
 	void (*stop)(struct virtio_backend *b);
+	/*
+	 * After stop: the index of queue q's first chain that was not returned, to start the same
+	 * ring with again. NULL where nobody can say. The model has let go of all chains, in order.
+	 */
+	uint16_t (*position)(struct virtio_backend *b, unsigned q);
 	void (*config_write)(
 		struct virtio_backend *b, unsigned off, const void *data, unsigned len);
 	/* Machine end, after the vCPUs stopped: output the guest handed over is complete. */

@@ -25,6 +25,10 @@ void config_fini(struct config *c)
 		free(c->disk[i].path);
 		free(c->disk[i].id);
 	}
+	for (unsigned i = 0; i < c->nr_foreign; i++) {
+		free(c->foreign[i].socket);
+		free(c->foreign[i].tag);
+	}
 	for (unsigned i = 0; i < c->nr_params; i++)
 		free(c->params[i]);
 	free(c->params);
@@ -32,6 +36,7 @@ void config_fini(struct config *c)
 	free(c->initrd);
 	free(c->name);
 	free(c->dump_tables);
+	free(c->dump_fdt);
 	free(c->kvm_device);
 }
 
@@ -57,7 +62,7 @@ static int config_number_serials(struct config *c, struct err *err)
 	return 0;
 }
 
-static int config_check_serials(struct config *c, struct err *err)
+int config_check_serials(struct config *c, struct err *err)
 {
 	unsigned nr_console = 0, nr_stdin = 0, nr_earlycon = 0;
 
@@ -139,7 +144,7 @@ static int config_check_disks(const struct config *c, struct err *err)
 
 static unsigned config_nr_virtio(const struct config *c)
 {
-	unsigned n = c->nr_disks + !c->no_rng;
+	unsigned n = c->nr_disks + !c->no_rng + c->nr_foreign;
 
 	for (unsigned i = 0; i < c->nr_serials; i++)
 		n += c->serial[i].hardware == SERIAL_VIRTIO_CONSOLE;
@@ -153,6 +158,11 @@ int config_complete(struct config *c, struct err *err)
 
 	if (!c->kernel)
 		return err_set(err, EINVAL, "run: no KERNEL given");
+	if (c->no_acpi && !arch_has_acpi)
+		return err_set(err, EINVAL, "--no-acpi: %s machines have no ACPI", arch_name);
+	if (c->dump_fdt && !arch_has_fdt)
+		return err_set(err, EINVAL,
+			"--dump-device-tree-blob: %s machines have no device tree", arch_name);
 	if (n > ARCH_MAX_VIRTIO)
 		return err_set(
 			err, EINVAL, "--block: %u devices are more than %u", n, ARCH_MAX_VIRTIO);

@@ -11,6 +11,8 @@
 
 #define CONFIG_MAX_DISKS   ARCH_MAX_VIRTIO
 #define CONFIG_MAX_SERIALS 8
+#define CONFIG_MAX_FOREIGN 16
+#define CONFIG_MAX_TAG     36 /* bytes of a file system's tag (VIRTIO 1.2, section 5.11.4) */
 #define CONFIG_MIN_MEM_MIB 16
 #define CONFIG_MAX_MEM_MIB (4ULL << 20) /* 4 TiB */
 
@@ -35,8 +37,17 @@ struct disk_config {
 	uint64_t queues; /* 0: one per CPU, at most 8 */
 };
 
+enum foreign_type { FOREIGN_BLOCK, FOREIGN_CONSOLE, FOREIGN_RNG, FOREIGN_FS };
+
+/** A device that another program serves. */
+struct foreign_config {
+	unsigned type; /* enum foreign_type */
+	char *socket, *tag;
+	bool type_seen;
+};
+
 struct config {
-	char *kernel, *initrd, *name, *dump_tables, *kvm_device;
+	char *kernel, *initrd, *name, *dump_tables, *dump_fdt, *kvm_device;
 	char **params;
 	unsigned nr_params;
 	uint64_t cpus, mem_mib;
@@ -45,6 +56,9 @@ struct config {
 	unsigned nr_serials;
 	struct disk_config disk[CONFIG_MAX_DISKS]; /* in command-line order */
 	unsigned nr_disks;
+	struct foreign_config foreign[CONFIG_MAX_FOREIGN];
+	unsigned nr_foreign;
+	bool disable_sandbox;
 	bool no_rng, no_acpi, force;
 	unsigned log_level; /* enum log_level */
 };
@@ -57,6 +71,9 @@ void config_fini(struct config *c);
  * twice. Fills defaults (a uart on stdout). Returns 0 or -EINVAL.
  */
 int __must_check config_complete(struct config *c, struct err *err);
+
+/** The part of it that is about serials. */
+int __must_check config_check_serials(struct config *c, struct err *err);
 
 /**
  * The kernel command line: the machine's own words first, then --params, so that the user's

@@ -1,111 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Every device that a guest can touch: the table of virtio models below, and the few that are
- * not virtio (uarts, power registers, pvpanic). Registers, lines and doorbells are given out
- * here; what a device does with them is its own.
+ * Every device that a guest can touch: the virtio models of vmm/models.c, each in a process of
+ * its own or on the I/O thread, foreign back ends, and the few that are not virtio (uarts, power
+ * registers, pvpanic, clocks). Registers, lines and doorbells are given out here; what a device
+ * does with them is its own.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "block/block.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
-#include "virtio/rng.h"
+#include "vhost-user/front.h"
+#include "vmm/foreign.h"
 #include "vmm/vm.h"
-
-#define DISK_DEPTH      128
-#define DISK_MAX_QUEUES 8 /* unless queues= says more */
-
-/* ---- virtio models ---- */
-
-static int devices_make_block(
-	struct vm *vm, unsigned i, struct virtio_backend **ret, struct err *err)
-{
-	const struct disk_config *d = &vm->cfg->disk[i];
-	static const enum block_executor executors[] = { BLOCK_EXEC_URING, BLOCK_EXEC_PLAIN };
-	struct block_config bc = {
-		.path = d->path,
-		.ro = d->ro,
-		.direct = d->direct,
-		.sparse = d->sparse,
-		.lock = d->lock,
-		.block_size = (uint32_t)d->block_size,
-		.executor = d->executor_seen ? executors[d->executor] : BLOCK_EXEC_AUTO,
-		.depth = DISK_DEPTH,
-	};
-	struct virtio_blk_options vo = {
-		.serial = d->id,
-		.nr_queues =
-			(unsigned)(d->queues ? d->queues : MIN(vm->cfg->cpus, DISK_MAX_QUEUES)),
-	};
-	struct block *image;
-	int rc = block_open(&bc, &image, err);
-
-	if (rc)
-		return rc;
-	log_debug("--block: %s: %llu bytes, %s", d->path, (unsigned long long)block_size(image),
-		block_executor_name(image));
-	return virtio_blk_create(image, &vo, &vm->gm, vm->loop, ret, err);
-}
-
-static const struct serial_config *devices_nth_console(const struct config *cfg, unsigned n)
-{
-	/* hvc numbers follow num=, not the order of options. */
-	for (uint64_t num = 1; num <= CONFIG_MAX_SERIALS; num++)
-		for (unsigned i = 0; i < cfg->nr_serials; i++)
-			if (cfg->serial[i].hardware == SERIAL_VIRTIO_CONSOLE &&
-				cfg->serial[i].num == num && !n--)
-				return &cfg->serial[i];
-	return NULL;
-}
-
-static int devices_make_console(
-	struct vm *vm, unsigned i, struct virtio_backend **ret, struct err *err)
-{
-	struct chardev *cd;
-	int rc = serial_open(vm, devices_nth_console(vm->cfg, i), &cd, err);
-
-	return rc ? rc : virtio_console_create(cd, &vm->gm, vm->loop, ret, err);
-}
-
-static int devices_make_rng(
-	struct vm *vm, unsigned i __unused, struct virtio_backend **ret, struct err *err)
-{
-	return virtio_rng_create(&vm->gm, vm->loop, ret, err);
-}
-
-static unsigned devices_nr_block(const struct config *cfg)
-{
-	return cfg->nr_disks;
-}
-
-static unsigned devices_nr_console(const struct config *cfg)
-{
-	unsigned n = 0;
-
-	while (devices_nth_console(cfg, n))
-		n++;
-	return n;
-}
-
-static unsigned devices_nr_rng(const struct config *cfg)
-{
-	return !cfg->no_rng;
-}
-
-/* The guest finds them in this order: disks first, so that vda is the first --block. */
-static const struct {
-	const char *name;
-	unsigned (*count)(const struct config *cfg);
-	int (*make)(struct vm *vm, unsigned i, struct virtio_backend **ret, struct err *err);
-} device_kinds[] = {
-	{ "block", devices_nr_block, devices_make_block },
-	{ "console", devices_nr_console, devices_make_console },
-	{ "rng", devices_nr_rng, devices_make_rng },
-};
 
 /* ---- registers and lines ---- */
 
@@ -127,10 +36,20 @@ static unsigned devices_nr_lines(const struct vm *vm)
 	return n;
 }
 
+static unsigned devices_nr_models(const struct config *cfg)
+{
+	unsigned n = 0;
+
+	for (const struct model *m = models; m->cls; m++)
+		n += m->count(cfg);
+	return n;
+}
+
 /** What there will be, before any of it is made: the interrupt chip must know. */
 static void devices_describe(struct vm *vm)
 {
-	struct dev_desc d;
+	struct dev_desc fixed[ARCH_MAX_FIXED], d;
+	unsigned n;
 
 	for (unsigned i = 0; i < vm->cfg->nr_serials; i++) {
 		const struct serial_config *s = &vm->cfg->serial[i];
@@ -140,12 +59,10 @@ static void devices_describe(struct vm *vm)
 		arch_uart_desc((unsigned)s->num - 1, &d);
 		devices_add_desc(vm, &d);
 	}
-	arch_power_desc(&d);
-	devices_add_desc(vm, &d);
-	arch_pvpanic_desc(&d);
-	devices_add_desc(vm, &d);
-	for (unsigned k = 0; k < ARRAY_SIZE(device_kinds); k++)
-		vm->nr_virtio += device_kinds[k].count(vm->cfg);
+	n = arch_fixed_devs(fixed);
+	for (unsigned i = 0; i < n; i++)
+		devices_add_desc(vm, &fixed[i]);
+	vm->nr_virtio = devices_nr_models(vm->cfg) + vm->cfg->nr_foreign;
 	BUG_ON(vm->nr_virtio > ARCH_MAX_VIRTIO);
 	for (unsigned i = 0; i < vm->nr_virtio; i++) {
 		d = (struct dev_desc){
@@ -160,6 +77,19 @@ static void devices_describe(struct vm *vm)
 	}
 }
 
+static int devices_make_lines(struct vm *vm, struct err *err)
+{
+	for (unsigned i = 0; i < vm->nr_devs; i++) {
+		if (!vm->dev[i].has_irq)
+			continue;
+		vm->line[i].fd = fd_event();
+		if (vm->line[i].fd < 0)
+			return err_errno(
+				err, -vm->line[i].fd, "interrupt line %u", vm->line[i].gsi);
+	}
+	return 0;
+}
+
 static int devices_bind_lines(struct vm *vm, struct err *err)
 {
 	for (unsigned i = 0; i < vm->nr_devs; i++) {
@@ -167,13 +97,22 @@ static int devices_bind_lines(struct vm *vm, struct err *err)
 
 		if (!vm->dev[i].has_irq)
 			continue;
-		rc = vm->line[i].fd = fd_event();
-		if (rc >= 0)
-			rc = hv_irqfd(vm->hvm, vm->line[i].gsi, vm->line[i].fd);
-		if (rc < 0)
+		rc = arch_irq_bind(vm->arch, vm->line[i].gsi, vm->line[i].fd);
+		if (rc)
 			return err_errno(err, -rc, "KVM: interrupt line %u", vm->line[i].gsi);
 	}
 	return 0;
+}
+
+int devices_bind(struct vm *vm, struct err *err)
+{
+	int rc = -ENOTSUP;
+
+	if (vm->nr_virtio && arch_pages_readable(vm->arch))
+		rc = hv_map_readonly(vm->hvm, arch_virtio_base(), vm->pages, vm->pages_len);
+	if (rc && vm->nr_virtio)
+		log_info("device registers are read by exits: %s", strerrordesc_np(-rc));
+	return devices_bind_lines(vm, err);
 }
 
 /** The n-th device of a kind in the description. */
@@ -201,6 +140,7 @@ static int devices_make_uarts(struct vm *vm, struct err *err)
 
 	for (unsigned i = 0; i < vm->cfg->nr_serials; i++) {
 		const struct serial_config *s = &vm->cfg->serial[i];
+		struct model_files files;
 		struct chardev *cd;
 		unsigned at;
 		int rc;
@@ -208,7 +148,9 @@ static int devices_make_uarts(struct vm *vm, struct err *err)
 		if (s->hardware != SERIAL_UART)
 			continue;
 		at = devices_find(vm, DEV_UART, n);
-		rc = serial_open(vm, s, &cd, err);
+		rc = serial_open(s, &files, err);
+		if (!rc)
+			rc = serial_create(&vm->host, s, &files, &cd, err);
 		if (!rc)
 			rc = uart_create(vm->loop, cd, &vm->line[at], &vm->uart[n], err);
 		if (!rc)
@@ -220,18 +162,57 @@ static int devices_make_uarts(struct vm *vm, struct err *err)
 	return 0;
 }
 
-static int devices_make_power(struct vm *vm, struct err *err)
+static int devices_make_rtc(struct vm *vm, unsigned at, struct err *err)
 {
-	const struct dev_desc i8042 = { .is_port = true, .base = 0x64, .len = 1 };
-	int rc = devices_add_bus(
-		vm, &vm->dev[devices_find(vm, DEV_SLEEP, 0)], &power_bus_ops, &vm->power, err);
+	const struct dev_desc *d = &vm->dev[at];
+	int rc;
 
-	if (!rc)
-		rc = devices_add_bus(vm, &vm->dev[devices_find(vm, DEV_PVPANIC, 0)],
-			&pvpanic_bus_ops, &vm->power, err);
-	if (!rc)
-		rc = devices_add_bus(vm, &i8042, &i8042_reset_ops, &vm->power, err);
+	if (d->kind == DEV_RTC_PL031) {
+		rc = pl031_create(vm->loop, &rtc_host_clock, &vm->line[at], &vm->pl031, err);
+		return rc ? rc : devices_add_bus(vm, d, &pl031_bus_ops, vm->pl031, err);
+	}
+	rc = goldfish_rtc_create(vm->loop, &rtc_host_clock, &vm->line[at], &vm->goldfish, err);
+	return rc ? rc : devices_add_bus(vm, d, &goldfish_rtc_bus_ops, vm->goldfish, err);
+}
+
+/** What every machine of the architecture has. */
+static int devices_make_fixed(struct vm *vm, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < vm->nr_devs; i++) {
+		const struct dev_desc *d = &vm->dev[i];
+
+		switch (d->kind) {
+		case DEV_SLEEP:
+			rc = devices_add_bus(vm, d, &power_bus_ops, &vm->power, err);
+			break;
+		case DEV_PVPANIC:
+			rc = devices_add_bus(vm, d, &pvpanic_bus_ops, &vm->power, err);
+			break;
+		case DEV_I8042:
+			rc = devices_add_bus(vm, d, &i8042_reset_ops, &vm->power, err);
+			break;
+		case DEV_RTC_PL031:
+		case DEV_RTC_GOLDFISH:
+			rc = devices_make_rtc(vm, i, err);
+			break;
+		case DEV_UART:
+		case DEV_VIRTIO_MMIO:
+		case DEV_KIND_NR:
+			break;
+		}
+	}
 	return rc;
+}
+
+void devices_console_put(void *ctx, const void *buf, size_t len)
+{
+	struct vm *vm = ctx;
+
+	/* The first uart is the console that firmware knows; without one nobody listens. */
+	if (vm->uart[0])
+		uart_put(vm->uart[0], buf, len);
 }
 
 /* ---- virtio-mmio ---- */
@@ -244,62 +225,98 @@ static int devices_bind_doorbell(void *ctx, gpa_t gpa, uint32_t value, int fd)
 }
 
 /** One mapping and one slot for all register pages: they are neighbours in the guest too. */
-static int devices_map_pages(struct vm *vm, struct err *err)
+static int devices_make_pages(struct vm *vm, struct err *err)
 {
+	uint64_t len;
 	int rc;
 
 	if (!vm->nr_virtio)
 		return 0;
-	vm->pages_len = (size_t)vm->nr_virtio * VIRTIO_MMIO_PAGE;
+	/* Whole pages of the host, which may be larger: registers of devices that are not there. */
+	BUG_ON(!align_up_u64(
+		(uint64_t)vm->nr_virtio * VIRTIO_MMIO_PAGE, (uint64_t)sysconf(_SC_PAGESIZE), &len));
+	vm->pages_len = (size_t)len;
 	vm->pages = mmap(
 		NULL, vm->pages_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->pages == MAP_FAILED) {
 		vm->pages = NULL;
 		return err_errno(err, errno, "device registers");
 	}
-	rc = hv_map_readonly(vm->hvm, arch_virtio_base(), vm->pages, vm->pages_len);
-	if (rc)
-		log_info("device registers are read by exits: %s", strerrordesc_np(-rc));
 	rc = vm->ack_fd = fd_event();
 	return rc < 0 ? err_errno(err, -rc, "device registers") : 0;
 }
 
-static int devices_make_virtio(struct vm *vm, struct err *err)
+/** Puts b, the n-th virtio device, on the bus. */
+static int devices_plug(struct vm *vm, unsigned n, struct virtio_backend *b, struct err *err)
 {
 	struct doorbell db = { .bind = devices_bind_doorbell, .ctx = vm };
-	unsigned n = 0;
-	int rc = devices_map_pages(vm, err);
+	struct mmio_page page = {
+		.bytes = vm->pages + (size_t)n * VIRTIO_MMIO_PAGE,
+		.clean = arch_page_clean,
+	};
+	unsigned at = devices_find(vm, DEV_VIRTIO_MMIO, n);
 
-	for (unsigned k = 0; !rc && k < ARRAY_SIZE(device_kinds); k++) {
-		unsigned count = device_kinds[k].count(vm->cfg);
+	return virtio_mmio_create(b, &page, vm->dev[at].base, &vm->line[at], &db, vm->ack_fd,
+		&vm->mmio, &vm->virtio[n], err);
+}
+
+static int devices_make_model(struct vm *vm, const struct model *m, unsigned i,
+	struct virtio_backend **ret, struct err *err)
+{
+	struct model_files files;
+	int rc = m->open(vm->cfg, i, &files, err);
+
+	return rc ? rc : m->make(&vm->host, i, &files, ret, err);
+}
+
+static int devices_make_virtio(struct vm *vm, struct err *err)
+{
+	unsigned n = 0;
+	int rc = devices_make_pages(vm, err);
+
+	for (const struct model *m = models; !rc && m->cls; m++) {
+		unsigned count = m->count(vm->cfg);
 
 		for (unsigned i = 0; !rc && i < count; i++, n++) {
-			unsigned at = devices_find(vm, DEV_VIRTIO_MMIO, n);
 			struct virtio_backend *b;
 
-			rc = device_kinds[k].make(vm, i, &b, err);
+			rc = vm->nr_procs ? procs_connect(vm, n, m, &b, err)
+					  : devices_make_model(vm, m, i, &b, err);
 			if (!rc)
-				rc = virtio_mmio_create(b, vm->pages + (size_t)n * VIRTIO_MMIO_PAGE,
-					vm->dev[at].base, &vm->line[at], &db, vm->ack_fd, &vm->mmio,
-					&vm->virtio[n], err);
+				rc = devices_plug(vm, n, b, err);
 		}
+	}
+	for (unsigned i = 0; !rc && i < vm->cfg->nr_foreign; i++, n++) {
+		struct virtio_backend *b;
+
+		rc = foreign_connect(vm, i, &b, err);
+		if (!rc)
+			rc = devices_plug(vm, n, b, err);
 	}
 	return rc;
 }
 
 int devices_create(struct vm *vm, struct err *err)
 {
-	struct arch_buses buses = { .mmio = &vm->mmio, .pio = &vm->pio };
+	struct arch_parts parts = {
+		.hv = vm->hv,
+		.vm = vm->hvm,
+		.mmio = &vm->mmio,
+		.pio = &vm->pio,
+		.loop = vm->loop,
+		.nr_cpus = (unsigned)vm->cfg->cpus,
+	};
 	int rc;
 
 	devices_describe(vm);
-	rc = arch_vm_create(vm->hvm, devices_nr_lines(vm), &buses, &vm->arch, err);
+	parts.nr_lines = devices_nr_lines(vm);
+	rc = arch_vm_create(&parts, &vm->arch, err);
 	if (!rc)
-		rc = devices_bind_lines(vm, err);
+		rc = devices_make_lines(vm, err);
 	if (!rc)
 		rc = devices_make_uarts(vm, err);
 	if (!rc)
-		rc = devices_make_power(vm, err);
+		rc = devices_make_fixed(vm, err);
 	if (!rc)
 		rc = devices_make_virtio(vm, err);
 	return rc;
@@ -307,8 +324,10 @@ int devices_create(struct vm *vm, struct err *err)
 
 void devices_drain(struct vm *vm)
 {
+	procs_let_go(vm);
 	for (unsigned i = 0; i < vm->nr_virtio; i++)
 		virtio_mmio_drain(vm->virtio[i]);
+	procs_wait(vm);
 	for (unsigned i = 0; i < ARCH_MAX_UARTS; i++)
 		if (vm->uart[i])
 			uart_drain(vm->uart[i]);
@@ -318,8 +337,11 @@ void devices_destroy(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nr_virtio; i++)
 		virtio_mmio_destroy(vm->virtio[i]);
+	procs_destroy(vm);
 	for (unsigned i = 0; i < ARCH_MAX_UARTS; i++)
 		uart_destroy(vm->uart[i]);
+	pl031_destroy(vm->pl031);
+	goldfish_rtc_destroy(vm->goldfish);
 	for (unsigned i = 0; i < VM_MAX_DEVS; i++)
 		fd_close(&vm->line[i].fd);
 	if (vm->pages)

@@ -5,18 +5,16 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <liburing.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
 #include "base/fd.h"
 #include "hypervisor/hv.h"
+#include "sandbox/jail.h"
 
 enum doctor_mark { DOCTOR_OK, DOCTOR_LACKS, DOCTOR_BAD };
 
@@ -88,34 +86,31 @@ static void doctor_uring(void)
 	doctor_line(DOCTOR_OK, "io_uring", "--block");
 }
 
-/** Tries in a child, because a process cannot leave a user namespace. */
-static void doctor_userns(void)
+static void doctor_namespaces(void)
 {
-	pid_t pid = fork();
-	int st = 0;
-
-	if (!pid)
-		_exit(unshare(CLONE_NEWUSER) ? errno & 0x7f : 0);
-	if (pid < 0 || waitpid(pid, &st, 0) < 0 || !WIFEXITED(st)) {
-		doctor_line(DOCTOR_LACKS, "user namespaces", "could not be tried");
-		return;
-	}
-	if (WEXITSTATUS(st))
-		doctor_line(DOCTOR_LACKS, "user namespaces",
-			"%s; see kernel.unprivileged_userns_clone and user.max_user_namespaces",
-			strerrordesc_np(WEXITSTATUS(st)));
+	if (jail_has_namespaces())
+		doctor_line(DOCTOR_OK, "namespaces", "a jail for each device");
 	else
-		doctor_line(DOCTOR_OK, "user namespaces", "allowed");
+		doctor_line(DOCTOR_LACKS, "namespaces",
+			"refused; devices are jailed by Landlock and seccomp alone; see "
+			"kernel.unprivileged_userns_clone, user.max_user_namespaces and AppArmor");
+	if (jail_has_landlock())
+		doctor_line(DOCTOR_OK, "Landlock", "for jails without namespaces");
+	else
+		doctor_line(DOCTOR_LACKS, "Landlock", "for jails without namespaces");
 }
 
-static void doctor_seccomp(void)
+static bool doctor_seccomp(void)
 {
 	uint32_t action = SECCOMP_RET_KILL_PROCESS;
 
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action))
-		doctor_line(DOCTOR_LACKS, "seccomp", "%s", strerrordesc_np(errno));
-	else
-		doctor_line(DOCTOR_OK, "seccomp", "filters that kill the process");
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)) {
+		doctor_line(DOCTOR_BAD, "seccomp", "%s; run needs --disable-sandbox",
+			strerrordesc_np(errno));
+		return false;
+	}
+	doctor_line(DOCTOR_OK, "seccomp", "filters that kill the process");
+	return true;
 }
 
 static void doctor_device(const char *path, const char *use)
@@ -148,8 +143,8 @@ enum status doctor(const char *kvm_device)
 	}
 	hv_close(hv);
 	doctor_uring();
-	doctor_userns();
-	doctor_seccomp();
+	doctor_namespaces();
+	ok &= doctor_seccomp();
 	doctor_device("/dev/net/tun", "for tap networks, which this version does not have");
 	doctor_device("/dev/vhost-vsock", "for vsock, which this version does not have");
 	printf("\n%s\n",

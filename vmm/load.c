@@ -43,6 +43,7 @@ static struct arch_boot load_boot(struct vm *vm)
 		.initrd_fd = vm->load.initrd_fd,
 		.kernel_path = vm->cfg->kernel,
 		.initrd_path = vm->cfg->initrd,
+		.av = vm->arch,
 	};
 }
 
@@ -106,7 +107,9 @@ static int load_around(struct vm *vm, struct err *err)
 		return err_prefix(err, rc, "--no-acpi: %u devices are named on the command line",
 			vm->nr_virtio);
 	if (!rc && vm->cfg->dump_tables)
-		rc = arch_dump_tables(&boot, vm->cfg->dump_tables, err);
+		rc = arch_dump_tables(&vm->gm, &boot, &vm->load.payload, vm->cfg->dump_tables, err);
+	if (!rc && vm->cfg->dump_fdt)
+		rc = arch_dump_fdt(&vm->gm, &vm->load.payload, vm->cfg->dump_fdt, err);
 	return rc;
 }
 

@@ -15,12 +15,15 @@
 #include "vmm/config.h"
 #include "vmm/doctor.h"
 #include "vmm/options.h"
+#include "vmm/serve.h"
 #include "vmm/vm.h"
 
 static void main_usage(FILE *f)
 {
 	fprintf(f,
 		"usage: mayfly run [options] KERNEL   boot a kernel in a microVM\n"
+		"       mayfly device KIND [KEYS] --socket-path PATH | --fd N\n"
+		"                                     serve a device to another program\n"
 		"       mayfly doctor [KVM-DEVICE]    say what this host can do\n"
 		"       mayfly version\n"
 		"       mayfly help [markdown|man]\n");
@@ -118,6 +121,12 @@ static int main_run(int argc, char **argv)
 	return rc;
 }
 
+static int main_device(int argc, char **argv)
+{
+	main_raise_nofile();
+	return (int)serve(argc, argv);
+}
+
 static int main_doctor(int argc, char **argv)
 {
 	if (argc > 1)
@@ -152,6 +161,7 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } verbs[] = {
 	{ "run", main_run },
+	{ "device", main_device },
 	{ "doctor", main_doctor },
 	{ "version", main_version },
 	{ "help", main_help },

@@ -152,6 +152,52 @@ static int option_block(const char *opt, const char *value, struct config *c, st
 	return 0;
 }
 
+static int option_vhost_user(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char *const types[] = { "block", "console", "rng", "fs", NULL };
+	static const struct kv_key keys[] = {
+		{ .name = "type",
+			.type = KV_ENUM,
+			.values = types,
+			.offset = offsetof(struct foreign_config, type),
+			.seen_offset = offsetof(struct foreign_config, type_seen) },
+		{ .name = "socket",
+			.type = KV_STR,
+			.offset = offsetof(struct foreign_config, socket),
+			.seen_offset = SIZE_MAX },
+		{ .name = "tag",
+			.type = KV_STR,
+			.offset = offsetof(struct foreign_config, tag),
+			.seen_offset = SIZE_MAX },
+	};
+	struct foreign_config *f;
+	int rc;
+
+	if (c->nr_foreign == CONFIG_MAX_FOREIGN)
+		return err_set(err, EINVAL, "%s: more than %u", opt, CONFIG_MAX_FOREIGN);
+	f = &c->foreign[c->nr_foreign++];
+	rc = kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, f, err);
+	if (rc)
+		return rc;
+	if (!f->type_seen)
+		return err_set(err, EINVAL, "%s: type: is needed", opt);
+	if (!f->socket)
+		return err_set(err, EINVAL, "%s: socket: is needed", opt);
+	if (f->tag && f->type != FOREIGN_FS)
+		return err_set(err, EINVAL, "%s: tag: only with type=fs", opt);
+	if (f->tag && (!*f->tag || strlen(f->tag) > CONFIG_MAX_TAG))
+		return err_set(err, EINVAL, "%s: tag: '%s' has not 1 to %u bytes", opt, f->tag,
+			CONFIG_MAX_TAG);
+	return 0;
+}
+
+static int option_disable_sandbox(const char *opt __unused, const char *value __unused,
+	struct config *c, struct err *err __unused)
+{
+	c->disable_sandbox = true;
+	return 0;
+}
+
 static int option_no_rng(const char *opt __unused, const char *value __unused, struct config *c,
 	struct err *err __unused)
 {
@@ -194,6 +240,11 @@ static int option_name(const char *opt, const char *value, struct config *c, str
 static int option_dump_tables(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	return option_string(opt, value, &c->dump_tables, err);
+}
+
+static int option_dump_fdt(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	return option_string(opt, value, &c->dump_fdt, err);
 }
 
 static int option_hypervisor(const char *opt, const char *value, struct config *c, struct err *err)
@@ -255,6 +306,17 @@ static const struct option options[] = {
 		"where the host allows it); queues=1..16 (default: one per CPU, at most 8). "
 		"May be repeated.",
 		true },
+	{ "vhost-user", 0, "type=TYPE,socket=PATH[,key=value...]", option_vhost_user,
+		"A device that another program serves on the unix socket PATH, by the vhost-user "
+		"protocol. type=block, console, rng or fs; tag=TAG (fs: the name to mount, where "
+		"the program does not say it). mayfly waits up to 5 seconds for the program to "
+		"listen; if it ends or breaks the protocol, the machine ends with status 33. "
+		"May be repeated.",
+		true },
+	{ "disable-sandbox", 0, NULL, option_disable_sandbox,
+		"Run devices on a thread of the monitor, and without filters of system calls, "
+		"instead of each device in a jailed process of its own.",
+		false },
 	{ "no-rng", 0, NULL, option_no_rng, "No virtio entropy device.", false },
 	{ "no-acpi", 0, NULL, option_no_acpi,
 		"Describe the machine with an MP table and virtio_mmio.device= words instead "
@@ -265,6 +327,10 @@ static const struct option options[] = {
 	{ "name", 0, "NAME", option_name, "Name of the machine, in log lines and in ps.", false },
 	{ "dump-tables", 0, "DIR", option_dump_tables,
 		"Write the firmware tables that the guest is given as files in DIR.", false },
+	{ "dump-device-tree-blob", 0, "PATH", option_dump_fdt,
+		"Write the device tree that the guest is given to PATH, where machines have one "
+		"(aarch64, riscv64).",
+		false },
 	{ "hypervisor", 0, "kvm[device=PATH]", option_hypervisor,
 		"The hypervisor's device. Default /dev/kvm.", false },
 	{ "force", 0, NULL, option_force, "Run even where KVM emulates each guest instruction.",

@@ -9,23 +9,27 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "vmm/vm.h"
+#include "vmm/models.h"
 
 static void serial_on_failed(void *ctx, const struct err *err)
 {
-	vm_end(ctx, STATUS_FAILED, "%s", err->msg);
+	const struct model_host *h = ctx;
+
+	h->failed(h->ctx, err);
 }
 
 static void serial_on_escape(void *ctx)
 {
-	vm_end(ctx, STATUS_OK, "stopped at the terminal");
+	const struct model_host *h = ctx;
+
+	h->escaped(h->ctx);
 }
 
 static size_t serial_filter(void *ctx, uint8_t *buf, size_t len)
 {
-	struct vm *vm = ctx;
+	struct model_host *h = ctx;
 
-	return terminal_filter(&vm->escape, buf, len);
+	return terminal_filter(&h->escape, buf, len);
 }
 
 /**
@@ -49,18 +53,11 @@ static int serial_dup(int fd, const char *name, struct err *err)
 	return copy >= 0 ? copy : err_errno(err, errno, "--serial: %s", name);
 }
 
-int serial_open(struct vm *vm, const struct serial_config *s, struct chardev **ret, struct err *err)
+int serial_open(const struct serial_config *s, struct model_files *ret, struct err *err)
 {
 	fd_auto int in = -1, out = -1;
-	struct chardev_config cfg = {
-		.opt = "--serial",
-		.path = s->path ? s->path : "stdout",
-		.failed = serial_on_failed,
-		.ctx = vm,
-	};
 	int rc;
 
-	*ret = NULL;
 	if (s->type == SERIAL_STDOUT)
 		out = serial_dup(STDOUT_FILENO, "stdout", err);
 	else if (s->type == SERIAL_FILE)
@@ -72,16 +69,32 @@ int serial_open(struct vm *vm, const struct serial_config *s, struct chardev **r
 		if (rc)
 			return rc;
 		in = serial_dup(STDIN_FILENO, "stdin", err);
-		if (in >= 0 && isatty(in)) {
-			vm->escape = (struct terminal_escape){ .end = serial_on_escape, .ctx = vm };
-			cfg.filter = serial_filter;
-		}
 	} else if (s->input) {
 		in = serial_open_file(s->input, O_RDONLY, err);
 	}
 	if (in < 0 && (s->use_stdin || s->input))
 		return in;
-	cfg.in_fd = fd_take(&in);
-	cfg.out_fd = fd_take(&out);
-	return chardev_create(vm->loop, &cfg, ret, err);
+	*ret = (struct model_files){ .terminal = s->use_stdin && isatty(in) };
+	ret->fd[0] = fd_take(&in);
+	ret->fd[1] = fd_take(&out);
+	return 0;
+}
+
+int serial_create(struct model_host *h, const struct serial_config *s, struct model_files *files,
+	struct chardev **ret, struct err *err)
+{
+	struct chardev_config cfg = {
+		.in_fd = fd_take(&files->fd[0]),
+		.out_fd = fd_take(&files->fd[1]),
+		.opt = "--serial",
+		.path = s->path ? s->path : "stdout",
+		.failed = serial_on_failed,
+		.ctx = h,
+	};
+
+	if (files->terminal) {
+		h->escape = (struct terminal_escape){ .end = serial_on_escape, .ctx = h };
+		cfg.filter = serial_filter;
+	}
+	return chardev_create(h->loop, &cfg, ret, err);
 }

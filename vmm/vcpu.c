@@ -64,6 +64,11 @@ static void vcpu_on_failed(struct vcpu *cpu, struct hv_exit *exit)
 	vm_end(cpu->vm, STATUS_CRASH, "CPU %u cannot go on: %s", cpu->id, exit->reason);
 }
 
+static void vcpu_on_sbi(struct vcpu *cpu, struct hv_exit *exit)
+{
+	arch_on_sbi(cpu->vm->arch, exit, &cpu->vm->gm, devices_console_put, cpu->vm);
+}
+
 static const vcpu_handler handler[HV_EXIT_NR] = {
 	[HV_EXIT_MMIO] = vcpu_on_mmio,
 	[HV_EXIT_PIO] = vcpu_on_pio,
@@ -71,6 +76,7 @@ static const vcpu_handler handler[HV_EXIT_NR] = {
 	[HV_EXIT_SHUTDOWN] = vcpu_on_shutdown,
 	[HV_EXIT_SYSTEM] = vcpu_on_system,
 	[HV_EXIT_EOI] = vcpu_on_nothing, /* all lines are edges */
+	[HV_EXIT_SBI] = vcpu_on_sbi,
 	[HV_EXIT_FAILED] = vcpu_on_failed,
 };
 
@@ -82,6 +88,7 @@ static void *vcpu_thread(void *arg)
 
 	snprintf(name, sizeof(name), "vcpu%u", cpu->id);
 	pthread_setname_np(pthread_self(), name);
+	vm_lock_down(cpu->vm, "monitor-vcpu");
 	while (!atomic_load(&cpu->vm->ending)) {
 		hv_vcpu_run(cpu->hv, &exit);
 		handler[exit.kind](cpu, &exit);

@@ -26,6 +26,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "sandbox/hugefile.h"
+#include "sandbox/jail.h"
 
 #define DRAIN_SECONDS 5 /* how long a stopped machine waits for the readers of its output */
 
@@ -62,6 +64,16 @@ static void vm_on_power(void *ctx, enum power_event ev)
 	case POWER_CRASH_LOADED:
 		log_info("the guest's kernel panicked and starts its crash kernel");
 	}
+}
+
+static void vm_on_lost(void *ctx, const struct err *err)
+{
+	vm_end(ctx, STATUS_FAILED, "%s", err->msg);
+}
+
+static void vm_on_escape(void *ctx)
+{
+	vm_end(ctx, STATUS_OK, "stopped at the terminal");
 }
 
 /* ---- build ---- */
@@ -105,18 +117,33 @@ static int vm_create_cpus(struct vm *vm, struct err *err)
 		vm->cpu[i].vm = vm;
 		vm->cpu[i].id = i;
 		vm->nr_cpus = i + 1;
-		rc = arch_vcpu_init(vm->hv, vm->cpu[i].hv, i, n, &vm->entry, err);
+		rc = arch_vcpu_init(vm->arch, vm->cpu[i].hv, i, err);
 		if (rc)
 			return err_prefix(err, rc, "--cpus: CPU %u", i);
 	}
 	return 0;
 }
 
+/**
+ * RAM that processes map. Ours have no call that changes a file's length, so theirs may be the
+ * kind that comes in huge pages; what is shown to other programs is sealed.
+ */
+static int vm_share_ram(struct vm *vm, struct err *err)
+{
+	uint64_t len = vm->cfg->mem_mib * MIB;
+	int fd = vm->cfg->nr_foreign ? -1 : hugefile_open(len);
+
+	return gm_share(&vm->gm, len, fd, err);
+}
+
 /** KVM takes its time to make a machine: meanwhile a thread loads the kernel. */
 static int vm_build(struct vm *vm, struct err *err)
 {
+	unsigned long type;
 	int rc = load_open(vm, err);
 
+	if (!rc)
+		rc = procs_start(vm, err);
 	if (rc)
 		return rc;
 	vm->end_status = STATUS_NO_HYPERVISOR;
@@ -124,21 +151,34 @@ static int vm_build(struct vm *vm, struct err *err)
 	if (rc)
 		return rc;
 	vm->end_status = STATUS_FAILED;
-	rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
+	rc = 0;
+	if (vm->nr_procs || vm->cfg->nr_foreign)
+		rc = vm_share_ram(vm, err);
+	if (!rc)
+		rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
 	if (!rc)
 		rc = load_start(vm, err);
 	if (!rc)
-		rc = hv_vm_create(vm->hv, &vm->hvm, err);
+		rc = arch_vm_type(vm->hv, &vm->gm, &type, err);
+	if (!rc)
+		rc = hv_vm_create(vm->hv, type, &vm->hvm, err);
 	if (!rc)
 		rc = hv_map_ram(vm->hvm, &vm->gm, err);
 	if (!rc)
 		rc = loop_create(&vm->loop, err);
+	vm->host.loop = vm->loop;
 	if (!rc)
 		rc = devices_create(vm, err);
 	if (!rc)
+		rc = vm_create_cpus(vm, err);
+	if (!rc)
+		rc = arch_vm_ready(vm->arch, err);
+	if (!rc)
+		rc = devices_bind(vm, err);
+	if (!rc)
 		rc = load_finish(vm, err);
 	if (!rc)
-		rc = vm_create_cpus(vm, err);
+		rc = arch_vcpu_enter(vm->arch, vm->cpu[0].hv, &vm->entry, err);
 	return rc;
 }
 
@@ -156,6 +196,9 @@ enum status vm_create(const struct config *cfg, struct vm **ret, struct err *err
 	vm->ack_fd = -1;
 	vm->load.kernel_fd = vm->load.initrd_fd = -1;
 	vm->end_status = STATUS_FAILED;
+	vm->host = (struct model_host){
+		.cfg = cfg, .gm = &vm->gm, .failed = vm_on_lost, .escaped = vm_on_escape, .ctx = vm
+	};
 	vm->power = (struct power){ .event = vm_on_power, .ctx = vm };
 	for (unsigned i = 0; i < VM_MAX_DEVS; i++)
 		vm->line[i].fd = -1;
@@ -202,6 +245,7 @@ static void *vm_io_thread(void *arg)
 	struct vm *vm = arg;
 
 	pthread_setname_np(pthread_self(), "io");
+	vm_lock_down(vm, "monitor-io");
 	loop_run(vm->loop);
 	return NULL;
 }
@@ -266,6 +310,7 @@ static void vm_wait(struct vm *vm)
 	};
 
 	BUG_ON(sig_fd < 0);
+	vm_lock_down(vm, "monitor-main");
 	while (poll(p, ARRAY_SIZE(p), -1) < 0)
 		BUG_ON(errno != EINTR);
 	if (p[1].revents && read(sig_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
@@ -336,7 +381,8 @@ enum status vm_run(struct vm *vm, struct err *err)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* errors of the write, not ends of the process */
 	signal(SIGXFSZ, SIG_IGN);
-	if (vm_start(vm, &start_err))
+	/* What needed privileges is open. */
+	if ((!vm->cfg->disable_sandbox && jail_lower(&start_err)) || vm_start(vm, &start_err))
 		vm_end(vm, STATUS_FAILED, "%s", start_err.msg);
 	vm_wait(vm);
 	vm_stop(vm);

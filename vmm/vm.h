@@ -15,16 +15,19 @@
 #include "base/chardev.h"
 #include "base/loop.h"
 #include "bus/bus.h"
+#include "devices/goldfish_rtc.h"
+#include "devices/pl031.h"
 #include "devices/power.h"
 #include "devices/uart.h"
 #include "hypervisor/hv.h"
 #include "memory/memory.h"
 #include "virtio-mmio/mmio.h"
 #include "vmm/config.h"
+#include "vmm/models.h"
+#include "vmm/process.h"
 #include "vmm/status.h"
-#include "vmm/terminal.h"
 
-#define VM_MAX_DEVS (ARCH_MAX_VIRTIO + ARCH_MAX_UARTS + 4)
+#define VM_MAX_DEVS (ARCH_MAX_VIRTIO + ARCH_MAX_UARTS + ARCH_MAX_FIXED)
 
 struct vm;
 
@@ -34,6 +37,12 @@ struct vcpu {
 	struct hv_vcpu *hv; /* owned */
 	pthread_t thread;   /* set before start, valid while started */
 	bool started;       /* main thread */
+};
+
+/** One device process, and whose it is. */
+struct vm_proc {
+	struct vm *vm;
+	struct process *proc; /* owned */
 };
 
 /** What is being loaded (load.c). */
@@ -68,11 +77,15 @@ struct vm {
 	struct uart *uart[ARCH_MAX_UARTS];
 	struct virtio_mmio *virtio[ARCH_MAX_VIRTIO];
 	unsigned nr_virtio;
+	struct pl031 *pl031;
+	struct goldfish_rtc *goldfish;
 	uint8_t *pages; /* register pages of the virtio devices */
 	size_t pages_len;
 	int ack_fd; /* where plain InterruptACKs go */
 	struct power power;
-	struct terminal_escape escape; /* loop thread */
+	struct model_host host; /* for models and lines on the I/O thread */
+	struct vm_proc proc[ARCH_MAX_VIRTIO];
+	unsigned nr_procs; /* 0 with --disable-sandbox; else as many as there are models */
 
 	struct vcpu *cpu;
 	unsigned nr_cpus;
@@ -102,6 +115,10 @@ void vm_destroy(struct vm *vm);
  */
 void vm_end(struct vm *vm, enum status status, const char *fmt, ...) __printf(3, 4);
 
+/* ---- lockdown.c ---- */
+/** The calling thread makes no system calls from here on but those of its policy. */
+void vm_lock_down(struct vm *vm, const char *policy);
+
 /* ---- load.c, in this order; all on the main thread ---- */
 /** Opens kernel and initrd: a file that is not there ends us before anything is made. */
 int __must_check load_open(struct vm *vm, struct err *err);
@@ -119,11 +136,23 @@ void vcpu_stop_all(struct vm *vm);
 
 /* ---- devices.c: everything a guest can touch ---- */
 int __must_check devices_create(struct vm *vm, struct err *err);
+/** Ties interrupt lines to the chip and maps register pages. After arch_vm_ready. */
+int __must_check devices_bind(struct vm *vm, struct err *err);
+/** Bytes for the console that came in another way than through its uart. Any vCPU thread. */
+void devices_console_put(void *ctx, const void *buf, size_t len);
 /** Output that the guest handed over reaches its files. After the vCPUs stopped. */
 void devices_drain(struct vm *vm);
 void devices_destroy(struct vm *vm);
 
-/* ---- serial.c ---- */
-/** Opens the stream of a serial line. */
-int __must_check serial_open(
-	struct vm *vm, const struct serial_config *s, struct chardev **ret, struct err *err);
+/* ---- procs.c: a process for each model ---- */
+/** Opens the models' files and starts their processes. While there is one thread. */
+int __must_check procs_start(struct vm *vm, struct err *err);
+/** The n-th process, whose model is m, as a backend. */
+int __must_check procs_connect(struct vm *vm, unsigned n, const struct model *m,
+	struct virtio_backend **ret, struct err *err);
+/** They are about to be told to end. */
+void procs_let_go(struct vm *vm);
+/** After that: waits for their ends, and takes a success back where one was no good. */
+void procs_wait(struct vm *vm);
+/** Ends what is left of them. */
+void procs_destroy(struct vm *vm);

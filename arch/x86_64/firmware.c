@@ -122,7 +122,8 @@ static int firmware_dump_file(
 	return rc ? err_errno(err, -rc, "--dump-tables: %s", path) : 0;
 }
 
-int arch_dump_tables(const struct arch_boot *boot, const char *dir, struct err *err)
+int arch_dump_tables(const struct guest_memory *gm __unused, const struct arch_boot *boot,
+	const struct arch_payload *payload __unused, const char *dir, struct err *err)
 {
 	static uint8_t mp[X86_MPTABLE_LEN];
 	struct acpi_tables t = { 0 };
@@ -141,6 +142,13 @@ int arch_dump_tables(const struct arch_boot *boot, const char *dir, struct err *
 			dir, t.table[i].name, t.blob + t.table[i].off, t.table[i].len, err);
 	acpi_fini(&t);
 	return rc;
+}
+
+int arch_dump_fdt(const struct guest_memory *gm __unused,
+	const struct arch_payload *payload __unused, const char *path, struct err *err)
+{
+	return err_set(
+		err, ENOTSUP, "--dump-device-tree-blob: %s: an x86_64 machine has none", path);
 }
 
 void arch_cmdline_words(const struct arch_boot *boot, char *buf, size_t len)

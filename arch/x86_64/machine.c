@@ -3,6 +3,7 @@
  * The x86_64 machine: RAM around the hole below 4 GiB, split interrupt chips, where devices
  * sit, and how a payload is put into memory.
  */
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,8 +15,14 @@
 const char *const arch_name = "x86_64";
 const char *const arch_uart_tty = "ttyS";
 
+const bool arch_has_acpi = true;
+const bool arch_has_fdt = false;
+
 struct arch_vm {
+	struct hv *hv;
+	struct hv_vm *vm;
 	struct ioapic *ioapic; /* owned */
+	unsigned nr_cpus;
 };
 
 int arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err)
@@ -59,46 +66,55 @@ void arch_uart_desc(unsigned n, struct dev_desc *ret)
 	};
 }
 
-void arch_power_desc(struct dev_desc *ret)
+unsigned arch_fixed_devs(struct dev_desc ret[ARCH_MAX_FIXED])
 {
-	*ret = (struct dev_desc){
+	ret[0] = (struct dev_desc){
 		.kind = DEV_SLEEP, .is_port = true, .base = X86_PORT_POWER, .len = POWER_LEN
 	};
-}
-
-void arch_pvpanic_desc(struct dev_desc *ret)
-{
-	*ret = (struct dev_desc){
+	ret[1] = (struct dev_desc){
 		.kind = DEV_PVPANIC, .is_port = true, .base = X86_PORT_PVPANIC, .len = PVPANIC_LEN
 	};
+	ret[2] = (struct dev_desc){
+		.kind = DEV_I8042, .is_port = true, .base = X86_PORT_I8042, .len = 1
+	};
+	return 3;
 }
 
-int arch_vm_create(struct hv_vm *vm, unsigned nr_lines, const struct arch_buses *buses,
-	struct arch_vm **ret, struct err *err)
+int arch_vm_type(const struct hv *hv __unused, const struct guest_memory *gm __unused,
+	unsigned long *ret, struct err *err __unused)
 {
-	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { nr_lines } };
+	*ret = 0;
+	return 0;
+}
+
+int arch_vm_create(const struct arch_parts *parts, struct arch_vm **ret, struct err *err)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { parts->nr_lines } };
 	uint64_t identity = X86_IDENTITY_MAP;
 	struct arch_vm *av = calloc(1, sizeof(*av));
 	int rc;
 
 	if (!av)
 		return err_errno(err, ENOMEM, "machine");
+	av->hv = parts->hv;
+	av->vm = parts->vm;
+	av->nr_cpus = parts->nr_cpus;
 	/* Only processors that cannot run real mode in a guest use these pages. */
-	rc = hv_vm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, (uintptr_t)&identity);
+	rc = hv_vm_ioctl(av->vm, KVM_SET_IDENTITY_MAP_ADDR, (uintptr_t)&identity);
 	if (!rc)
-		rc = hv_vm_ioctl(vm, KVM_SET_TSS_ADDR, X86_TSS);
+		rc = hv_vm_ioctl(av->vm, KVM_SET_TSS_ADDR, X86_TSS);
 	if (!rc)
-		rc = hv_vm_ioctl(vm, KVM_ENABLE_CAP, (uintptr_t)&split);
+		rc = hv_vm_ioctl(av->vm, KVM_ENABLE_CAP, (uintptr_t)&split);
 	if (rc) {
 		free(av);
 		return err_errno(err, -rc, "KVM: cannot create interrupt chips");
 	}
-	rc = ioapic_create(vm, nr_lines, &av->ioapic, err);
+	rc = ioapic_create(av->vm, parts->nr_lines, &av->ioapic, err);
 	if (rc) {
 		free(av);
 		return rc;
 	}
-	BUG_ON(bus_add(buses->mmio, X86_IOAPIC, IOAPIC_LEN, &ioapic_bus_ops, av->ioapic));
+	BUG_ON(bus_add(parts->mmio, X86_IOAPIC, IOAPIC_LEN, &ioapic_bus_ops, av->ioapic));
 	*ret = av;
 	return 0;
 }
@@ -111,12 +127,35 @@ void arch_vm_destroy(struct arch_vm *av)
 	free(av);
 }
 
+/*
+ * initrd_max is what Linux says in the header of its bzImage (initrd_addr_max), for a vmlinux,
+ * which has no such header. More than 4 GiB - 1 would not do, as its PVH code keeps 32 bits.
+ */
+static const struct kernel_target x86_kernels = {
+	.name = "x86_64",
+	.elf_machine = EM_X86_64,
+	.formats = BIT(KERNEL_BZIMAGE) | BIT(KERNEL_ELF_PVH) | BIT(KERNEL_ELF_LINUX),
+	.cmdline_max = 2047, /* COMMAND_LINE_SIZE without the NUL */
+	.initrd_max = 0x7fffffff,
+	.page_size = PAGE_SIZE_4K,
+};
+
+int arch_vm_ready(struct arch_vm *av __unused, struct err *err __unused)
+{
+	return 0;
+}
+
+int arch_irq_bind(struct arch_vm *av, uint32_t gsi, int fd)
+{
+	return hv_irqfd(av->vm, gsi, fd);
+}
+
 int arch_load_payload(struct guest_memory *gm, const struct arch_boot *boot,
 	struct arch_payload *ret, struct err *err)
 {
 	gpa_t low_end = gm->region[0].base + gm->region[0].len;
-	int rc = kernel_load(
-		gm, boot->kernel_fd, boot->kernel_path, X86_KERNEL_LOW, &ret->kernel, err);
+	int rc = kernel_load(gm, boot->kernel_fd, boot->kernel_path, &x86_kernels, X86_KERNEL_LOW,
+		&ret->kernel, err);
 
 	ret->initrd = 0;
 	ret->initrd_len = 0;
@@ -156,16 +195,32 @@ int arch_load(struct guest_memory *gm, const struct arch_boot *boot,
 	return rc ? rc : x86_write_tables(gm, p.kernel.end, err);
 }
 
-int arch_vcpu_init(struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus,
+int arch_vcpu_init(struct arch_vm *av, struct hv_vcpu *cpu, unsigned id, struct err *err)
+{
+	int rc = x86_set_cpuid(av->hv, cpu, id, av->nr_cpus, err);
+
+	return rc ? rc : x86_set_msrs(cpu, err);
+}
+
+int arch_vcpu_enter(struct arch_vm *av __unused, struct hv_vcpu *cpu,
 	const struct arch_entry *entry, struct err *err)
 {
-	int rc = x86_set_cpuid(hv, cpu, id, nr_cpus, err);
+	return x86_set_entry(cpu, entry, err);
+}
 
-	if (!rc)
-		rc = x86_set_msrs(cpu, err);
-	if (!rc && !id)
-		rc = x86_set_entry(cpu, entry, err);
-	return rc;
+bool arch_pages_readable(const struct arch_vm *av __unused)
+{
+	return true;
+}
+
+void arch_page_clean(const void *p __unused, size_t len __unused)
+{
+}
+
+void arch_on_sbi(struct arch_vm *av __unused, struct hv_exit *exit __unused,
+	const struct guest_memory *gm __unused,
+	void (*put)(void *ctx, const void *buf, size_t len) __unused, void *ctx __unused)
+{
 }
 
 const struct arch_cap arch_caps[] = {

@@ -120,7 +120,7 @@ int arch_speed_probe(struct hv *hv, struct arch_speed *ret, struct err *err)
 	if (!rc)
 		rc = gm_write(&gm, PROBE_GPA, code, sizeof(code));
 	if (!rc)
-		rc = hv_vm_create(hv, &vm, err);
+		rc = hv_vm_create(hv, 0, &vm, err);
 	if (!rc)
 		rc = hv_map_ram(vm, &gm, err);
 	if (!rc)

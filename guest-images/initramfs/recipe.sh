@@ -10,15 +10,14 @@ gi_busybox_tree() {
 	gi_busybox
 	mkdir -p "$1/bin"
 	install -m 755 "$GI_BUSYBOX" "$1/bin/busybox"
-	for applet in $("$GI_BUSYBOX" --list); do
+	for applet in $GI_APPLETS; do
 		[ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"
 	done
 }
 
 gi_initramfs_inputs() {
 	gi_need cpio cpio
-	gi_busybox
-	printf 'busybox %s\n' "$(sha256sum <"$GI_BUSYBOX")"
+	gi_busybox_inputs
 	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/init"
 	gi_tool_inputs cpio gzip
 }
@@ -31,19 +30,19 @@ gi_initramfs_make() {
 
 gi_tiny_inputs() {
 	gi_need cpio cpio
-	gi_need gcc gcc
+	gi_need_gcc
 	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/tiny.c"
-	gi_tool_inputs gcc ld strip cpio gzip
+	gi_tool_inputs "${GI_CROSS}gcc" "${GI_CROSS}ld" "${GI_CROSS}strip" cpio gzip
 }
 
 gi_tiny_make() {
 	mkdir "$2/root"
 	# One loadable page, headers included: the usual padding would be most of the file.
-	gcc -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none \
-		-fno-asynchronous-unwind-tables -fno-ident -nostdlib -static -no-pie \
-		-Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
+	"${GI_CROSS}gcc" -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie \
+		-fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident -nostdlib -static -no-pie \
+		-Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,max-page-size=4096 \
 		-o "$2/root/init" "$GI_HERE/initramfs/tiny.c"
-	strip -s "$2/root/init"
+	"${GI_CROSS}strip" -s "$2/root/init"
 	chmod 755 "$2/root/init"
 	gi_cpio "$2/root" | gzip -9n >"$1/tiny.cpio.gz"
 }

@@ -2,16 +2,17 @@
 # shellcheck shell=bash
 #
 # The guest kernel: Debian's linux-source, allnoconfig plus the fragments here.
-# Products: bzImage, vmlinux (stripped; the PVH note stays), config.
+# Products: bzImage on x86_64, Image elsewhere (not compressed); vmlinux (stripped; the
+# PVH note stays); config.
 
 GI_KERNEL_PACKAGE=linux-source-6.12
 
-# The architecture's row: kernel's name, image to build, cross prefix.
+# The architecture's row: the kernel's name for it, the image to build.
 gi_kernel_arch() {
-	# shellcheck disable=SC2153 # not GI_KARCH
 	case $GI_ARCH in
-	x86_64) GI_KARCH=x86 GI_KIMAGE=arch/x86/boot/bzImage GI_KCROSS= ;;
-	*) gi_die "kernel: no recipe for $GI_ARCH" ;;
+	x86_64) GI_KARCH=x86 GI_KIMAGE=arch/x86/boot/bzImage ;;
+	aarch64) GI_KARCH=arm64 GI_KIMAGE=arch/arm64/boot/Image ;;
+	riscv64) GI_KARCH=riscv GI_KIMAGE=arch/riscv/boot/Image ;;
 	esac
 }
 
@@ -30,6 +31,7 @@ gi_kernel_symbols() {
 gi_kernel_inputs() {
 	local t
 	gi_kernel_arch
+	gi_need_gcc
 	for t in make:make gcc:gcc ld:binutils bison:bison flex:flex bc:bc lz4:lz4 xz:xz-utils gzip:gzip; do
 		gi_need "${t%:*}" "${t#*:}"
 	done
@@ -38,7 +40,7 @@ gi_kernel_inputs() {
 	gi_deb "$GI_KERNEL_PACKAGE"
 	printf 'package %s %s %s\n' "$GI_KERNEL_PACKAGE" "$GI_DEB_VERSION" "$GI_DEB_SHA256"
 	gi_file_inputs "$GI_HERE/kernel/recipe.sh"
-	gi_tool_inputs "${GI_KCROSS}gcc" "${GI_KCROSS}ld" "${GI_KCROSS}strip" bison flex make lz4 gzip
+	gi_tool_inputs "${GI_CROSS}gcc" "${GI_CROSS}ld" "${GI_CROSS}strip" bison flex make lz4 gzip
 	# Symbols, not files: a comment that changes does not cost a kernel.
 	gi_kernel_symbols
 }
@@ -50,7 +52,7 @@ gi_kernel_mk() {
 	map="-ffile-prefix-map=$src=. -ffile-prefix-map=$obj=."
 	# rustc, bindgen and pahole are asked for their versions, which end up in the
 	# configuration that the kernel carries: there are none.
-	make -s -C "$src" O="$obj" ARCH="$GI_KARCH" CROSS_COMPILE="$GI_KCROSS" \
+	make -s -C "$src" O="$obj" ARCH="$GI_KARCH" CROSS_COMPILE="$GI_CROSS" \
 		RUSTC=no-rustc BINDGEN=no-bindgen PAHOLE=no-pahole \
 		KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:01' KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=mayfly KBUILD_BUILD_HOST=mayfly \
@@ -83,7 +85,7 @@ gi_kernel_make() {
 		gi_kernel_fail "$log"
 	cp "$obj/$GI_KIMAGE" "$out/"
 	cp "$obj/.config" "$out/config"
-	"${GI_KCROSS}strip" -o "$out/vmlinux" "$obj/vmlinux"
+	"${GI_CROSS}strip" -o "$out/vmlinux" "$obj/vmlinux"
 	chmod 644 "$out"/*
 }
 

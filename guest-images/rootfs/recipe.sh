@@ -9,8 +9,7 @@ GI_ROOTFS_UUID=6d617966-6c79-4f00-8000-000000000001
 
 gi_rootfs_inputs() {
 	gi_need mkfs.erofs erofs-utils
-	gi_busybox
-	printf 'busybox %s\n' "$(sha256sum <"$GI_BUSYBOX")"
+	gi_busybox_inputs
 	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/init" \
 		"$GI_HERE/rootfs/recipe.sh"
 	gi_tool_inputs mkfs.erofs

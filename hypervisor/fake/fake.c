@@ -38,7 +38,8 @@ int hv_ioctl(const struct hv *hv __unused, unsigned long req, void *arg)
 	return fake_ioctl(req, arg);
 }
 
-int hv_vm_create(struct hv *hv __unused, struct hv_vm **ret, struct err *err __unused)
+int hv_vm_create(struct hv *hv __unused, unsigned long type __unused, struct hv_vm **ret,
+	struct err *err __unused)
 {
 	*ret = (struct hv_vm *)(void *)&fake_handle[1];
 	return 0;
@@ -56,6 +57,36 @@ int hv_vm_cap(const struct hv_vm *vm __unused, unsigned cap)
 int hv_vm_ioctl(struct hv_vm *vm __unused, unsigned long req, unsigned long arg)
 {
 	return fake_ioctl(req, (void *)(uintptr_t)arg);
+}
+
+int hv_device_create(struct hv_vm *vm __unused, uint32_t type)
+{
+	struct kvm_create_device cd = { .type = type };
+	int rc = fake_ioctl(KVM_CREATE_DEVICE, &cd);
+
+	return rc < 0 ? rc : (int)cd.fd;
+}
+
+static int fake_device_ioctl(
+	int fd, unsigned long req, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)value };
+	int rc;
+
+	fake_hv.device_fd = fd;
+	rc = fake_ioctl(req, &a);
+	fake_hv.device_fd = 0;
+	return rc;
+}
+
+int hv_device_set(int fd, uint32_t group, uint64_t attr, const void *value)
+{
+	return fake_device_ioctl(fd, KVM_SET_DEVICE_ATTR, group, attr, value);
+}
+
+int hv_device_get(int fd, uint32_t group, uint64_t attr, void *value)
+{
+	return fake_device_ioctl(fd, KVM_GET_DEVICE_ATTR, group, attr, value);
 }
 
 static int fake_slot(gpa_t gpa, void *host, uint64_t len, bool readonly)
@@ -112,13 +143,20 @@ void hv_vcpu_destroy(struct hv_vcpu *cpu __unused)
 {
 }
 
-int hv_vcpu_ioctl(struct hv_vcpu *cpu __unused, unsigned long req, void *arg)
+int hv_vcpu_ioctl(struct hv_vcpu *cpu, unsigned long req, void *arg)
 {
-	return fake_ioctl(req, arg);
+	int rc;
+
+	fake_hv.cpu = cpu;
+	rc = fake_ioctl(req, arg);
+	fake_hv.cpu = NULL;
+	return rc;
 }
 
 void hv_vcpu_run(struct hv_vcpu *cpu __unused, struct hv_exit *exit)
 {
+	if (fake_hv.on_run)
+		fake_hv.on_run();
 	if (fake_hv.next < fake_hv.nr_script)
 		*exit = fake_hv.script[fake_hv.next++];
 	else

@@ -31,10 +31,13 @@ struct fake_hv {
 
 	/* Every ioctl of arch/: the test's answer, 0 when NULL. */
 	int (*ioctl)(unsigned long req, void *arg);
-	int (*cap)(unsigned cap); /* 1 for all when NULL */
+	const struct hv_vcpu *cpu; /* during one: the CPU that it is made on, or NULL */
+	int device_fd;             /* during one: the device that it is made on, or 0 */
+	int (*cap)(unsigned cap);  /* 1 for all when NULL */
 
 	const struct hv_exit *script; /* exits to play, then HV_EXIT_KICKED for ever */
 	unsigned nr_script, next;
+	void (*on_run)(void); /* before each exit; NULL: nothing */
 };
 
 /** Zeroed by each test. */

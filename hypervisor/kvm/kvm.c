@@ -79,7 +79,7 @@ int hv_ioctl(const struct hv *hv, unsigned long req, void *arg)
 	return kvm_ioctl(hv->fd, req, (unsigned long)arg);
 }
 
-int hv_vm_create(struct hv *hv, struct hv_vm **ret, struct err *err)
+int hv_vm_create(struct hv *hv, unsigned long type, struct hv_vm **ret, struct err *err)
 {
 	struct hv_vm *vm = calloc(1, sizeof(*vm));
 	int rc;
@@ -87,7 +87,7 @@ int hv_vm_create(struct hv *hv, struct hv_vm **ret, struct err *err)
 	if (!vm)
 		return err_errno(err, ENOMEM, "KVM");
 	vm->hv = hv;
-	vm->fd = kvm_ioctl(hv->fd, KVM_CREATE_VM, 0);
+	vm->fd = kvm_ioctl(hv->fd, KVM_CREATE_VM, type);
 	if (vm->fd < 0) {
 		rc = vm->fd;
 		free(vm);
@@ -121,6 +121,28 @@ int hv_vm_cap(const struct hv_vm *vm, unsigned cap)
 int hv_vm_ioctl(struct hv_vm *vm, unsigned long req, unsigned long arg)
 {
 	return kvm_ioctl(vm->fd, req, arg);
+}
+
+int hv_device_create(struct hv_vm *vm, uint32_t type)
+{
+	struct kvm_create_device cd = { .type = type };
+	int rc = kvm_ioctl(vm->fd, KVM_CREATE_DEVICE, (unsigned long)&cd);
+
+	return rc < 0 ? rc : (int)cd.fd;
+}
+
+int hv_device_set(int fd, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)value };
+
+	return kvm_ioctl(fd, KVM_SET_DEVICE_ATTR, (unsigned long)&a);
+}
+
+int hv_device_get(int fd, uint32_t group, uint64_t attr, void *value)
+{
+	struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)value };
+
+	return kvm_ioctl(fd, KVM_GET_DEVICE_ATTR, (unsigned long)&a);
 }
 
 static int kvm_set_slot(

@@ -114,6 +114,21 @@ static void kvm_exit_system(struct hv_exit *exit, const struct kvm_run *run)
 	}
 }
 
+#define SBI_ERR_NOT_SUPPORTED (-2L)
+
+/** Answered here, so that a call which nobody serves is refused as the document asks. */
+static void kvm_exit_sbi(struct kvm_run *run, struct hv_exit *exit)
+{
+	exit->kind = HV_EXIT_SBI;
+	exit->sbi.ext = run->riscv_sbi.extension_id;
+	exit->sbi.func = run->riscv_sbi.function_id;
+	for (unsigned i = 0; i < ARRAY_SIZE(exit->sbi.arg); i++)
+		exit->sbi.arg[i] = run->riscv_sbi.args[i];
+	run->riscv_sbi.ret[0] = (unsigned long)SBI_ERR_NOT_SUPPORTED;
+	run->riscv_sbi.ret[1] = 0;
+	exit->sbi.ret = (uint64_t *)(void *)run->riscv_sbi.ret;
+}
+
 static void kvm_exit_value(struct kvm_run *run, struct hv_exit *exit)
 {
 	switch (run->exit_reason) {
@@ -140,6 +155,9 @@ static void kvm_exit_value(struct kvm_run *run, struct hv_exit *exit)
 		return;
 	case KVM_EXIT_SYSTEM_EVENT:
 		kvm_exit_system(exit, run);
+		return;
+	case KVM_EXIT_RISCV_SBI:
+		kvm_exit_sbi(run, exit);
 		return;
 	case KVM_EXIT_IOAPIC_EOI:
 		exit->kind = HV_EXIT_EOI;

@@ -203,22 +203,26 @@ void probe_trace_stop(void)
 	probe_write(PROBE_CALLS "trigger", "!hist:keys=id,common_pid:size=4096");
 }
 
-/** "{ reason: 6 } hitcount: 12" becomes a line; the sum of all of them one more. */
+/**
+ * "{ reason: 6 } hitcount: 12" becomes a line; the sum of all of them one more. Kernels
+ * without histograms have no such file: then nothing is known, which is not zero.
+ */
 static void probe_user_exits(const char *mark, FILE *out)
 {
 	FILE *f = fopen(PROBE_EXITS "hist", "re");
 	char line[256];
 	long reason, hits, sum = 0;
 
-	while (f && fgets(line, sizeof(line), f)) {
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, " { reason: %ld } hitcount: %ld", &reason, &hits) != 2)
 			continue;
 		fprintf(out, "count %s user_exits.%ld %ld\n", mark, reason, hits);
 		sum += hits;
 	}
 	fprintf(out, "count %s user_exits %ld\n", mark, sum);
-	if (f)
-		fclose(f);
+	fclose(f);
 }
 
 static int probe_is_thread(const struct probe_tree *t, long tid)
@@ -240,7 +244,9 @@ static void probe_calls(const struct probe_tree *t, const char *mark, FILE *out)
 	long id, tid, hits, sum = 0;
 	char line[256];
 
-	while (f && fgets(line, sizeof(line), f)) {
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, " { id: %ld, common_pid: %ld } hitcount: %ld", &id, &tid, &hits) !=
 				3 ||
 			!probe_is_thread(t, tid))
@@ -249,8 +255,7 @@ static void probe_calls(const struct probe_tree *t, const char *mark, FILE *out)
 		sum += hits;
 	}
 	fprintf(out, "count %s calls %ld\n", mark, sum);
-	if (f)
-		fclose(f);
+	fclose(f);
 }
 
 static long probe_thread_switches(const char *pid, const char *tid)
@@ -295,7 +300,8 @@ static void probe_kvm(const char *mark, FILE *out)
 {
 	static const char *const names[] = { "exits", "io_exits", "mmio_exits", "halt_exits",
 		"irq_exits", "irq_window_exits", "signal_exits", "irq_injections", "halt_wakeup",
-		"insn_emulation" };
+		"insn_emulation", "mmio_exit_user", "mmio_exit_kernel", "wfi_exit_stat",
+		"hvc_exit_stat", "ecall_exit_stat" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[96], line[64];

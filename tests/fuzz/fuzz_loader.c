@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A kernel file of any bytes, then an initrd and a command line of any length behind it.
+ * A kernel file of any bytes for any machine, then an initrd and a command line of any length
+ * behind it.
  *
  * Input: 4 bytes that shape the machine, then the kernel file.
- *   0: low, in pages above 1 MiB       1: bit 0: the second region is adjacent
+ *   0: low, in pages above 1 MiB       1: bit 0: the second region is adjacent;
+ *                                         bits 1, 2: x86_64, aarch64, riscv64
  *   2: the initrd's length, in KiB     3: the command line's length, times 16; room for 2048
  *
  * Beside memory errors it looks for promises broken: anything below low, outside of what the
- * image says it occupies, or an initrd that is not where it was said to be.
+ * image says it occupies, or an initrd that is not where it was said to be. What is compressed
+ * unpacks to at most the machine's RAM, which bounds the time of a run.
  */
+#include <elf.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,8 +24,36 @@
 
 #define FL_PARAMS  4
 #define FL_RAM1    (2 * MIB) /* at 1 MiB */
-#define FL_RAM2    MIB       /* at 3 MiB or 4 MiB */
+#define FL_RAM2    (4 * MIB) /* at 3 MiB or 4 MiB */
 #define FL_CMDLINE 4096      /* one page of its own RAM, at 0 */
+
+static const struct kernel_target fl_target[] = {
+	{
+		.name = "x86_64",
+		.elf_machine = EM_X86_64,
+		.formats = BIT(KERNEL_BZIMAGE) | BIT(KERNEL_ELF_PVH) | BIT(KERNEL_ELF_LINUX),
+		.cmdline_max = 2047,
+		.initrd_max = 0x7fffffff,
+		.page_size = 4 * KIB,
+	},
+	{
+		.name = "aarch64",
+		.elf_machine = EM_AARCH64,
+		.formats = BIT(KERNEL_IMAGE_ARM64) | BIT(KERNEL_ELF_FDT),
+		.cmdline_max = 2047,
+		.initrd_max = UINT64_MAX,
+		.initrd_window = 32 * GIB,
+		.page_size = 64 * KIB,
+	},
+	{
+		.name = "riscv64",
+		.elf_machine = EM_RISCV,
+		.formats = BIT(KERNEL_IMAGE_RISCV64) | BIT(KERNEL_ELF_FDT),
+		.cmdline_max = 1023,
+		.initrd_max = UINT64_MAX,
+		.page_size = 4 * KIB,
+	},
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -69,7 +101,7 @@ static void fl_initrd(const struct guest_memory *gm, const struct kernel_image *
 	fl_check(rc == 0 || rc == -ENOSPC || (rc == -EINVAL && !len));
 	if (rc)
 		return;
-	fl_check(found == len && !(start & 4095) && start >= k->end);
+	fl_check(found == len && !(start & (k->page_size - 1)) && start >= k->end);
 	fl_check(len <= limit - start && start + len - 1 <= k->initrd_max);
 	for (size_t i = 0; i < len; i += 1024)
 		fl_check(*(uint8_t *)gm_slice(gm, start + i, 1) == 0x69);
@@ -87,14 +119,15 @@ static void fl_cmdline(const struct guest_memory *gm, const struct kernel_image 
 	fl_check(rc == (len > k->cmdline_max || len >= 2048 ? -E2BIG : 0));
 }
 
-static void fl_check_image(
-	const struct guest_memory *gm, const struct kernel_image *k, const uint8_t *ram1, gpa_t low)
+static void fl_check_image(const struct guest_memory *gm, const struct kernel_target *t,
+	const struct kernel_image *k, const uint8_t *ram1, gpa_t low)
 {
 	fl_check(k->start >= low && k->start < k->end);
 	fl_check(k->entry >= k->start && k->entry < k->end);
 	fl_check(gm_slice(gm, k->entry, 1) && gm_slice(gm, k->end - 1, 1));
 	fl_check(k->setup_header_len <= SETUP_HEADER_MAX);
-	fl_check(k->cmdline_max > 0);
+	fl_check(k->cmdline_max > 0 && k->page_size >= 4096 && k->page_size <= 65536);
+	fl_check(t->formats & BIT(k->kind));
 	/* Nothing was written in front of it. */
 	for (gpa_t a = MIB; a < MIN(k->start, MIB + FL_RAM1); a += 64)
 		fl_check(!ram1[a - MIB]);
@@ -102,6 +135,7 @@ static void fl_check_image(
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	const struct kernel_target *t;
 	struct guest_memory gm = { 0 };
 	struct kernel_image k;
 	struct err err;
@@ -112,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < FL_PARAMS)
 		return 0;
 	ram = fl_ram();
+	t = &fl_target[(data[1] >> 1 & 3) % ARRAY_SIZE(fl_target)];
 	low = MIB + data[0] * 4096ULL;
 	fl_check(!gm_add_borrowed(&gm, 0, ram, FL_CMDLINE));
 	fl_check(!gm_add_borrowed(&gm, MIB, ram + FL_CMDLINE, FL_RAM1));
@@ -119,10 +154,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		&gm, data[1] & 1 ? 3 * MIB : 4 * MIB, ram + FL_CMDLINE + FL_RAM1, FL_RAM2));
 	fd = fl_file(data + FL_PARAMS, len - FL_PARAMS);
 	memset(err.msg, 'e', sizeof(err.msg));
-	rc = kernel_load(&gm, fd, "fuzz", low, &k, &err);
+	rc = kernel_load(&gm, fd, "fuzz", t, low, &k, &err);
 	close(fd);
 	if (!rc) {
-		fl_check_image(&gm, &k, ram + FL_CMDLINE, low);
+		fl_check_image(&gm, t, &k, ram + FL_CMDLINE, low);
 		fl_initrd(&gm, &k, data[2] * KIB);
 		fl_cmdline(&gm, &k, data[3] * 16U);
 	} else {

@@ -229,8 +229,8 @@ static void fuzz_plug(struct fuzz *f)
 	d->nr_queues = FUZZ_QUEUES;
 	d->config_len = FUZZ_CONFIG_LEN;
 	BUG_ON(virtio_local_create(d, &b, &err));
-	BUG_ON(virtio_mmio_create(
-		b, fuzz_page, FUZZ_BASE, &f->line, NULL, -1, &f->bus, &f->m, &err));
+	BUG_ON(virtio_mmio_create(b, &(struct mmio_page){ .bytes = fuzz_page }, FUZZ_BASE, &f->line,
+		NULL, -1, &f->bus, &f->m, &err));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len);

@@ -10,20 +10,47 @@ test_kernel_empty() {
 }
 test_kernel_is_a_directory() { refused 1 'KERNEL: /images: ' /images; }
 
-# Cut short anywhere, a kernel is refused or, where only padding is gone, still boots: never
-# loaded in part.
-test_kernel_cut_short() {
-	for k in bzImage vmlinux distro-bzImage; do
-		size=$(stat -Lc %s /images/$k)
-		for n in 1 511 512 600 1000 20000 $((size / 2)) $((size * 9 / 10)); do
-			head -c "$n" /images/$k >short
-			refused 1 'KERNEL: short: ' short
-		done
+# cut_short KERNEL LENGTH...: refused, or, where only padding is gone, still boots: never loaded
+# in part.
+cut_short() {
+	k=$1
+	shift
+	for n; do
+		head -c "$n" "/images/$k" >short
+		refused 1 'KERNEL: short: ' short
 	done
 }
+test_kernel_cut_short() {
+	# A bare Image does not say how long it is. One with an EFI header does, and what is
+	# compressed ends when it is complete.
+	kernels='vmlinux distro-kernel'
+	if [ "$ARCH" = x86_64 ]; then
+		kernels="$kernels kernel"
+	else
+		kernels="$kernels kernel.gz kernel.lz4 kernel.zst kernel.zboot"
+		cut_short kernel 1 63
+	fi
+	for k in $kernels; do
+		size=$(stat -Lc %s /images/$k)
+		cut_short $k 1 511 512 600 1000 20000 $((size / 2)) $((size * 9 / 10))
+	done
+}
+test_vmlinux_robbed_of_its_relocations() {
+	refused 1 'KERNEL: /images/vmlinux-robbed: .*without its relocations' /images/vmlinux-robbed
+}
 test_kernel_too_big_for_ram() {
-	refused 1 'KERNEL: /images/vmlinux: ' --mem 16 /images/vmlinux
-	refused 1 'KERNEL: /images/bzImage: ' --mem 16 /images/bzImage
+	refused 1 'KERNEL: /images/distro-kernel: ' --mem 16 /images/distro-kernel
+	[ "$ARCH" != x86_64 ] || refused 1 'KERNEL: /images/vmlinux: ' --mem 16 /images/vmlinux
+}
+
+# Options of another architecture's machine are refused by name, not passed over.
+test_options_of_other_machines() {
+	if [ "$ARCH" = x86_64 ]; then
+		refused 35 'dump-device-tree-blob: x86_64 machines have no device tree' \
+			--dump-device-tree-blob /tmp/t/dtb $KERNEL
+	else
+		refused 35 "no-acpi: $ARCH machines have no ACPI" --no-acpi $KERNEL
+	fi
 }
 test_initrd_missing() { refused 1 'initrd: nowhere: No such file' -i nowhere $KERNEL; }
 test_initrd_empty() {
@@ -49,7 +76,7 @@ test_disk_unwritable() {
 	chmod 1777 $T
 	cp disk mine
 	chmod 600 mine
-	as_user user "/mayfly run --block $T/mine $KERNEL"
+	as_user user "/mayfly run $MAYFLY_OPTIONS --block $T/mine $KERNEL"
 	expect 1
 	said 'block: /tmp/t/mine: Permission denied'
 }
@@ -92,7 +119,7 @@ test_no_hypervisor() {
 	chmod 711 /tmp
 	chmod 1777 $T
 	grep -q '^nobody:' /etc/passwd || echo 'nobody:x:1001:1001::/:/bin/sh' >>/etc/passwd
-	as_user nobody "/mayfly run $KERNEL"
+	as_user nobody "/mayfly run $MAYFLY_OPTIONS $KERNEL"
 	expect 38
 	said '/dev/kvm: permission denied'
 }
@@ -115,6 +142,7 @@ test_version_and_help() {
 }
 
 ERRORS="kernel_missing kernel_not_a_kernel kernel_empty kernel_is_a_directory kernel_cut_short
-	kernel_too_big_for_ram initrd_missing initrd_empty initrd_does_not_fit
+	kernel_too_big_for_ram options_of_other_machines initrd_missing initrd_empty initrd_does_not_fit
 	command_line_too_long disk_missing disk_unwritable disk_of_an_odd_size disk_empty disk_twice
 	disk_is_a_directory usage more_memory_than_there_is no_hypervisor doctor version_and_help"
+[ "$ARCH" != riscv64 ] || ERRORS="$ERRORS vmlinux_robbed_of_its_relocations"

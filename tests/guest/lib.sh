@@ -3,19 +3,20 @@
 #
 # What the guest tests share. They run in a KVM host, in busybox's sh, with
 #   /mayfly               the monitor
-#   /images               kernels and initramfs
+#   /images               kernels and initramfs, under the same names whatever the architecture
 #   /suite                these scripts
 # Every test is a function test_NAME; its verdict is a line "ok NAME", "FAILED NAME: why" or
 # "skipped NAME: why" on stdout.
 
+ARCH=$(uname -m)
 T=/tmp/t
-KERNEL=/images/bzImage
+KERNEL=/images/kernel # as its architecture's kernels usually come: a bzImage, an Image
 INITRD=/images/initramfs.cpio.gz
 LIMIT=${LIMIT:-240} # no guest here takes longer; a hang shows as status 37
 
 # verdict WORD NAME [WHY]
 verdict() {
-	echo "$1 $2${3:+: $3}"
+	echo "$1 $2${LABEL:+ on $LABEL}${3:+: $3}"
 	[ "$1" != FAILED ] || {
 		echo "--- $2: the guest's output ends"
 		tail -n ${LINES_SHOWN:-15} $T/out 2>/dev/null
@@ -68,7 +69,8 @@ script() {
 
 # guest ARGS...: runs mayfly with the test's initrd; output in out and err, status in STATUS.
 guest() {
-	/mayfly run --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/raw 2>$T/err </dev/null
+	# shellcheck disable=SC2086 # options are words
+	/mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/raw 2>$T/err </dev/null
 	STATUS=$?
 	# A guest's terminal ends its lines with both.
 	tr -d '\r' <$T/raw >$T/out

@@ -187,15 +187,20 @@ static inline void rig_add_cpu(struct rig *r)
 static inline int rig_setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct arch_buses buses = { &r->mmio, &r->pio };
+	struct arch_parts parts = { .mmio = &r->mmio,
+		.pio = &r->pio,
+		.nr_cpus = ARRAY_SIZE(r->cpu),
+		.nr_lines = RIG_LINES };
 
 	r->irq_fd = -1;
 	atomic_store(&r->ap_value, -1);
 	RIG_MUST(r, hv_open(NULL, &r->hv, &r->err));
-	RIG_MUST(r, hv_vm_create(r->hv, &r->hvm, &r->err));
+	RIG_MUST(r, hv_vm_create(r->hv, 0, &r->hvm, &r->err));
 	RIG_MUST(r, arch_add_ram(&r->gm, RIG_RAM, &r->err));
 	RIG_MUST(r, hv_map_ram(r->hvm, &r->gm, &r->err));
-	RIG_MUST(r, arch_vm_create(r->hvm, RIG_LINES, &buses, &r->av, &r->err));
+	parts.hv = r->hv;
+	parts.vm = r->hvm;
+	RIG_MUST(r, arch_vm_create(&parts, &r->av, &r->err));
 	RIG_MUST(r, x86_write_tables(&r->gm, 4 * GIB, &r->err));
 	assert_int_equal(bus_add(&r->pio, RIG_PORT, RIG_PORT_LEN, &rig_pio_ops, r), 0);
 	assert_int_equal(bus_add(&r->mmio, RIG_MMIO, RIG_MMIO_LEN, &rig_mmio_ops, r), 0);
@@ -287,7 +292,8 @@ static inline void rig_enter(struct rig *r)
 	struct arch_entry entry = { .kind = X86_ENTRY_LINUX64, .pc = RIG_CODE, .arg = RIG_SCRIPT };
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		RIG_MUST(r, arch_vcpu_init(r->hv, r->cpu[i], i, r->nr_cpus, &entry, &r->err));
+		RIG_MUST(r, arch_vcpu_init(r->av, r->cpu[i], i, &r->err));
+	RIG_MUST(r, arch_vcpu_enter(r->av, r->cpu[0], &entry, &r->err));
 }
 
 static inline void rig_pio(struct rig *r, const struct hv_exit *e)

@@ -32,7 +32,8 @@ struct run {
 	size_t len;
 	/* How it is run. */
 	const char *in, *out_path, *signal_after;
-	int signal; /* sent when signal_after has come out */
+	int signal;                               /* sent when signal_after has come out */
+	void (*during)(struct run *r, pid_t pid); /* called then, before */
 	bool close_reader, close_out, as_nobody;
 	int tty;    /* becomes stdin; 0: none */
 	size_t cut; /* the file's bytes, 0: all */
@@ -230,6 +231,8 @@ static inline void run_collect(struct run *r, pid_t pid, int out, int err)
 		if (p[1].revents && !run_take(err, r->err, sizeof(r->err)))
 			p[1].fd = -1;
 		if (r->signal_after && strstr(r->out, r->signal_after)) {
+			if (r->during)
+				r->during(r, pid);
 			kill(pid, r->signal);
 			r->signal_after = NULL;
 		}

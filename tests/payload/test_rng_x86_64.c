@@ -85,8 +85,8 @@ static void dev_create(struct dev *d, struct rig *r, bool fast)
 	RIG_MUST(r, loop_create(&d->loop, &r->err));
 	RIG_MUST(r, virtio_rng_create(&r->gm, d->loop, &b, &r->err));
 	RIG_MUST(r,
-		virtio_mmio_create(b, r->page, RIG_PAGE, &d->line, &db, d->ack_fd, &r->mmio,
-			&d->mmio, &r->err));
+		virtio_mmio_create(b, &(struct mmio_page){ .bytes = r->page }, RIG_PAGE, &d->line,
+			&db, d->ack_fd, &r->mmio, &d->mmio, &r->err));
 	assert_true(d->nr_binds >= 2);
 	assert_int_equal(pthread_create(&d->thread, NULL, dev_thread, d), 0);
 }

@@ -166,6 +166,24 @@ c 'int *f(void);' 'int *f(void)' '{' '	int *p = 0;' '	*p = 1;' '	return p;' '}' 
 c '#include <stddef.h>' 'size_t f(unsigned a, unsigned b);' 'size_t f(unsigned a, unsigned b)' '{' \
 	'	return a * b;' '}' |
 	catches tidy base/bad.c 'a product that overflows before it is widened'
+for isa in aarch64 riscv64; do
+	what="a null pointer used, in what is only compiled for $isa"
+	if [ "$isa" = "$(uname -m)" ] || [ -d "/usr/$isa-linux-gnu/include" ]; then
+		c '#include <asm/kvm.h>' 'int *f(void);' 'int *f(void)' '{' '	int *p = 0;' \
+			'	*p = sizeof(struct kvm_regs);' '	return p;' '}' |
+			catches tidy "arch/$isa/bad.c" "$what"
+	else
+		c >build/new
+		mkdir -p arch/$isa && mv build/new arch/$isa/ok.c
+		run tidy
+		if [ $status = 0 ] && grep -q "^left out: arch/$isa " build/out; then
+			say ok "tidy: says that arch/$isa is left out"
+		else
+			say FAILED "tidy: says that arch/$isa is left out"
+		fi
+		rm -r arch/$isa
+	fi
+done
 
 # The whole: one failure is a failure, and the others run on.
 c 'int  f( void );' >base/bad.c

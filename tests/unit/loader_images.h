@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Small kernels made in code, good unless a test spoils them, and a machine of 3 MiB to load
- * them into: RAM from 1 MiB to 3 MiB and from 4 MiB to 5 MiB.
+ * them into: RAM from 1 MiB to 3 MiB and from 4 MiB to 5 MiB. For an Image, whose addresses
+ * are multiples of 2 MiB, another machine has 24 MiB, from 1 MiB above 1 GiB on.
  */
 #pragma once
 
@@ -44,7 +45,45 @@
 #define LI_ELF_ADDR2  (LI_ELF_ADDR + 8 * KIB)
 #define LI_ELF_MEMLN2 (4 * KIB)
 
+/* What arch/<isa>/ says of its machine. */
+static const struct kernel_target li_x86 = {
+	.name = "x86_64",
+	.elf_machine = EM_X86_64,
+	.formats = BIT(KERNEL_BZIMAGE) | BIT(KERNEL_ELF_PVH) | BIT(KERNEL_ELF_LINUX),
+	.cmdline_max = 2047,
+	.initrd_max = 0x7fffffff,
+	.page_size = 4 * KIB,
+};
+
+static const struct kernel_target li_arm64 = {
+	.name = "aarch64",
+	.elf_machine = EM_AARCH64,
+	.formats = BIT(KERNEL_IMAGE_ARM64) | BIT(KERNEL_ELF_FDT),
+	.cmdline_max = 2047,
+	.initrd_max = UINT64_MAX,
+	.initrd_window = 32 * GIB,
+	.page_size = 64 * KIB,
+};
+
+static const struct kernel_target li_riscv64 = {
+	.name = "riscv64",
+	.elf_machine = EM_RISCV,
+	.formats = BIT(KERNEL_IMAGE_RISCV64) | BIT(KERNEL_ELF_FDT),
+	.cmdline_max = 1023,
+	.initrd_max = UINT64_MAX,
+	.page_size = 4 * KIB,
+};
+
+/* Image: the header and some code, and as much BSS. */
+#define LI_IMAGE_LEN  0x300
+#define LI_IMAGE_SIZE 0x5000
+#define LI_IMAGE_RAM  (GIB + MIB)
+#define LI_IMAGE_RAML (24 * MIB)
+#define LI_IMAGE_BASE (GIB + 2 * MIB)
+
 struct li {
+	const struct kernel_target *target; /* li_x86 unless a test says otherwise */
+	gpa_t low;
 	struct guest_memory gm;
 	uint8_t *ram1, *ram2;
 	uint8_t file[4096];
@@ -147,6 +186,33 @@ static inline void li_elf(struct li *t)
 		t->file[LI_ELF_TEXT + i] = (uint8_t)(i * 5 + 3);
 }
 
+static inline void li_image(struct li *t, const char *magic)
+{
+	memset(t->file, 0, sizeof(t->file));
+	t->len = LI_IMAGE_LEN;
+	for (unsigned i = 0x40; i < LI_IMAGE_LEN; i++)
+		t->file[i] = (uint8_t)(i * 3 + 1);
+	le32_put(t->file, 0x14000010);
+	le64_put(t->file + 0x10, LI_IMAGE_SIZE);
+	memcpy(t->file + 0x38, magic, 4);
+}
+
+static inline void li_arm64_image(struct li *t)
+{
+	t->target = &li_arm64;
+	li_image(t, "ARM\x64");
+	le64_put(t->file + 0x18, 2); /* pages of 4 KiB */
+}
+
+static inline void li_riscv64_image(struct li *t)
+{
+	t->target = &li_riscv64;
+	li_image(t, "RSC\x05");
+	memcpy(t->file + 0x30, "RISCV", 5);
+	le64_put(t->file + 0x08, 2 * MIB);
+	le32_put(t->file + 0x20, 2); /* version 0.2 */
+}
+
 /** Writes the first len bytes of the file into a memfd and loads that. */
 static inline int li_load_cut(struct li *t, size_t len)
 {
@@ -154,7 +220,7 @@ static inline int li_load_cut(struct li *t, size_t len)
 
 	memset(&t->k, 0, sizeof(t->k));
 	memset(&t->err, 0, sizeof(t->err));
-	t->rc = kernel_load(&t->gm, fd, "vmlinux", LI_LOW, &t->k, &t->err);
+	t->rc = kernel_load(&t->gm, fd, "vmlinux", t->target, t->low, &t->k, &t->err);
 	close(fd);
 	return t->rc;
 }
@@ -180,11 +246,26 @@ static inline int li_setup(void **state)
 {
 	struct li *t = calloc(1, sizeof(*t));
 
+	t->target = &li_x86;
+	t->low = LI_LOW;
 	/* From the heap, each, so that AddressSanitizer sees a byte too far. */
 	t->ram1 = calloc(1, LI_RAM1);
 	t->ram2 = calloc(1, LI_RAM2);
 	assert_int_equal(gm_add_borrowed(&t->gm, MIB, t->ram1, LI_RAM1), 0);
 	assert_int_equal(gm_add_borrowed(&t->gm, 4 * MIB, t->ram2, LI_RAM2), 0);
+	*state = t;
+	return 0;
+}
+
+/** The machine for Images: one region, of which ram1 is the host's side. */
+static inline int li_image_setup(void **state)
+{
+	struct li *t = calloc(1, sizeof(*t));
+
+	t->target = &li_arm64;
+	t->low = LI_IMAGE_RAM;
+	t->ram1 = calloc(1, LI_IMAGE_RAML);
+	assert_int_equal(gm_add_borrowed(&t->gm, LI_IMAGE_RAM, t->ram1, LI_IMAGE_RAML), 0);
 	*state = t;
 	return 0;
 }
@@ -200,4 +281,5 @@ static inline int li_teardown(void **state)
 	return 0;
 }
 
-#define LI_TEST(f) cmocka_unit_test_setup_teardown(f, li_setup, li_teardown)
+#define LI_TEST(f)       cmocka_unit_test_setup_teardown(f, li_setup, li_teardown)
+#define LI_IMAGE_TEST(f) cmocka_unit_test_setup_teardown(f, li_image_setup, li_teardown)

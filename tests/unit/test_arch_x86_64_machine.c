@@ -25,6 +25,8 @@ struct mc {
 	struct dev_desc dev[3 + ARCH_MAX_VIRTIO];
 	struct arch_boot boot;
 	struct arch_entry entry;
+	struct bus mmio;
+	struct arch_vm *av; /* owned; mc_chip makes it */
 	struct err err;
 };
 
@@ -83,9 +85,12 @@ static bool mc_was_asked(unsigned long req)
 /** The devices a small machine has: a uart, power, pvpanic and nr virtio ones. */
 static void mc_devices(struct mc *t, unsigned nr)
 {
+	struct dev_desc fixed[ARCH_MAX_FIXED];
+
 	arch_uart_desc(0, &t->dev[0]);
-	arch_power_desc(&t->dev[1]);
-	arch_pvpanic_desc(&t->dev[2]);
+	assert_int_equal(arch_fixed_devs(fixed), 3);
+	t->dev[1] = fixed[0];
+	t->dev[2] = fixed[1];
 	for (unsigned i = 0; i < nr; i++)
 		t->dev[3 + i] = (struct dev_desc){
 			.kind = DEV_VIRTIO_MMIO,
@@ -122,6 +127,7 @@ static int mc_teardown(void **state)
 {
 	struct mc *t = *state;
 
+	arch_vm_destroy(t->av);
 	gm_fini(&t->gm);
 	if (t->boot.kernel_fd >= 0)
 		close(t->boot.kernel_fd);
@@ -189,12 +195,12 @@ static void devices_have_the_places_and_lines_that_are_documented(void **state)
 static void the_chip_is_split_and_on_the_memory_bus(void **state)
 {
 	struct bus mmio = { .nr_ranges = 0 }, pio = { .nr_ranges = 0 };
-	struct arch_buses buses = { &mmio, &pio };
+	struct arch_parts parts = { .mmio = &mmio, .pio = &pio, .nr_cpus = 1, .nr_lines = 9 };
 	struct mc *t = *state;
 	struct arch_vm *av;
 	uint32_t v = 1;
 
-	assert_int_equal(arch_vm_create(NULL, 9, &buses, &av, &t->err), 0);
+	assert_int_equal(arch_vm_create(&parts, &av, &t->err), 0);
 	assert_int_equal(kvm.cap.cap, KVM_CAP_SPLIT_IRQCHIP);
 	assert_int_equal(kvm.cap.args[0], 9);
 	assert_int_equal(kvm.identity, X86_IDENTITY_MAP);
@@ -212,7 +218,7 @@ static void a_chip_that_kvm_refuses_is_said(void **state)
 	static const unsigned long reqs[] = { KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR,
 		KVM_ENABLE_CAP };
 	struct bus mmio = { .nr_ranges = 0 };
-	struct arch_buses buses = { &mmio, NULL };
+	struct arch_parts parts = { .mmio = &mmio, .nr_cpus = 1, .nr_lines = 9 };
 	struct mc *t = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(reqs); i++) {
@@ -220,7 +226,7 @@ static void a_chip_that_kvm_refuses_is_said(void **state)
 
 		kvm.refused = reqs[i];
 		kvm.answer = -EINVAL;
-		assert_int_equal(arch_vm_create(NULL, 9, &buses, &av, &t->err), -EINVAL);
+		assert_int_equal(arch_vm_create(&parts, &av, &t->err), -EINVAL);
 		assert_non_null(strstr(t->err.msg, "cannot create interrupt chips"));
 		assert_null(av);
 		assert_int_equal(mmio.nr_ranges, 0);
@@ -229,11 +235,31 @@ static void a_chip_that_kvm_refuses_is_said(void **state)
 
 /* ---- registers ---- */
 
+/** A chip for nr_cpus, made once. */
+static struct arch_vm *mc_chip(struct mc *t, unsigned nr_cpus)
+{
+	struct arch_parts parts = { .mmio = &t->mmio, .nr_cpus = nr_cpus, .nr_lines = 9 };
+
+	if (!t->av)
+		assert_int_equal(arch_vm_create(&parts, &t->av, &t->err), 0);
+	return t->av;
+}
+
+/** Identity and first registers, as the only CPU has them. */
+static int mc_first_cpu(struct mc *t, const struct arch_entry *entry)
+{
+	int rc = arch_vcpu_init(mc_chip(t, 1), NULL, 0, &t->err);
+
+	return rc ? rc : arch_vcpu_enter(t->av, NULL, entry, &t->err);
+}
+
 static void mc_init_cpu(struct mc *t, unsigned id, unsigned kind)
 {
 	struct arch_entry entry = { .kind = kind, .pc = 0x123456, .arg = 0x7000 };
 
-	if (arch_vcpu_init(NULL, NULL, id, 2, &entry, &t->err))
+	if (arch_vcpu_init(mc_chip(t, 2), NULL, id, &t->err))
+		fail_msg("%s", t->err.msg);
+	if (!id && arch_vcpu_enter(t->av, NULL, &entry, &t->err))
 		fail_msg("%s", t->err.msg);
 }
 
@@ -296,13 +322,13 @@ static void registers_that_kvm_refuses_are_said(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
 		kvm.refused = c[i].req;
 		kvm.answer = c[i].answer;
-		assert_int_equal(arch_vcpu_init(NULL, NULL, 0, 1, &entry, &t->err), c[i].rc);
+		assert_int_equal(mc_first_cpu(t, &entry), c[i].rc);
 		assert_non_null(strstr(t->err.msg, c[i].says));
 	}
 	/* MISC_ENABLE may be refused, after the memory types were taken. */
 	kvm.refused = KVM_SET_MSRS;
 	kvm.answer = 1;
-	assert_int_equal(arch_vcpu_init(NULL, NULL, 0, 1, &entry, &t->err), 0);
+	assert_int_equal(mc_first_cpu(t, &entry), 0);
 }
 
 /* ---- arch_load ---- */
@@ -470,8 +496,8 @@ static void tables_are_dumped_as_the_guest_sees_them(void **state)
 	li_bzimage(&t->file);
 	mc_loads(t);
 	/* Twice: files that are there are replaced. */
-	assert_int_equal(arch_dump_tables(&t->boot, path, &t->err), 0);
-	assert_int_equal(arch_dump_tables(&t->boot, path, &t->err), 0);
+	assert_int_equal(arch_dump_tables(&t->gm, &t->boot, NULL, path, &t->err), 0);
+	assert_int_equal(arch_dump_tables(&t->gm, &t->boot, NULL, path, &t->err), 0);
 	blob = gm_slice(&t->gm, X86_TABLES, X86_TABLES_LEN);
 	mc_file_is(t, dir, names[0], mc_boot_params(t)->acpi_rsdp_addr);
 	mc_file_is(t, dir, names[1], le64_get(blob + 24));
@@ -490,7 +516,7 @@ static void tables_are_dumped_as_the_guest_sees_them(void **state)
 
 	t->boot.no_acpi = true;
 	mc_loads(t);
-	assert_int_equal(arch_dump_tables(&t->boot, path, &t->err), 0);
+	assert_int_equal(arch_dump_tables(&t->gm, &t->boot, NULL, path, &t->err), 0);
 	assert_true(mc_file_is(t, dir, "mptable.dat", X86_MPTABLE) > 60);
 	assert_int_equal(unlinkat(dir, "mptable.dat", 0), 0);
 	close(dir);
@@ -501,11 +527,13 @@ static void a_folder_that_is_not_there_is_refused(void **state)
 {
 	struct mc *t = *state;
 
-	assert_int_equal(arch_dump_tables(&t->boot, "/nonexistent/tables", &t->err), -ENOENT);
+	assert_int_equal(
+		arch_dump_tables(&t->gm, &t->boot, NULL, "/nonexistent/tables", &t->err), -ENOENT);
 	assert_ptr_equal(
 		strstr(t->err.msg, "--dump-tables: /nonexistent/tables/rsdp.dat: "), t->err.msg);
 	t->boot.no_acpi = true;
-	assert_int_equal(arch_dump_tables(&t->boot, "/nonexistent/tables", &t->err), -ENOENT);
+	assert_int_equal(
+		arch_dump_tables(&t->gm, &t->boot, NULL, "/nonexistent/tables", &t->err), -ENOENT);
 }
 
 static void a_path_that_is_too_long_is_not_cut(void **state)
@@ -517,7 +545,7 @@ static void a_path_that_is_too_long_is_not_cut(void **state)
 	snprintf(name, sizeof(name), "%.63s", dir);
 	/* Slashes are free: what is cut would be a file of another name in the same folder. */
 	memset(dir + strlen(dir), '/', 4090 - strlen(dir));
-	assert_int_equal(arch_dump_tables(&t->boot, dir, &t->err), -ENAMETOOLONG);
+	assert_int_equal(arch_dump_tables(&t->gm, &t->boot, NULL, dir, &t->err), -ENAMETOOLONG);
 	assert_int_equal(rmdir(name), 0);
 }
 
@@ -530,7 +558,7 @@ static void a_file_that_cannot_be_written_whole_is_refused(void **state)
 	snprintf(link, sizeof(link), "%s/mptable.dat", path);
 	assert_int_equal(symlink("/dev/full", link), 0);
 	t->boot.no_acpi = true;
-	assert_int_equal(arch_dump_tables(&t->boot, path, &t->err), -ENOSPC);
+	assert_int_equal(arch_dump_tables(&t->gm, &t->boot, NULL, path, &t->err), -ENOSPC);
 	assert_non_null(strstr(t->err.msg, "mptable.dat: No space left"));
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(rmdir(path), 0);

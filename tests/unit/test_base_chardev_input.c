@@ -160,7 +160,7 @@ static void a_file_goes_through_the_filter_too(void **state __unused)
 {
 	open_with(make_file("a!b", 3), -1, true);
 	chardev_want_input(user.c, true);
-	step_times(4);
+	step_times(8);
 	assert_int_equal(user.in_len, 2);
 	assert_memory_equal(user.in, "ab", 2);
 	assert_true(step_is_idle());

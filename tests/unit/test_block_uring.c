@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <liburing.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -301,9 +302,99 @@ static void a_ring_that_stops_taking_requests_loses_none(void **state __unused)
 	}
 }
 
+/** What a ring answers to an operation on the file that the ring has. */
+static int ask(struct io_uring *ring, uint8_t op, uint8_t flags)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int res;
+
+	io_uring_prep_rw(op, sqe, 0, NULL, 0, 0);
+	sqe->flags = flags;
+	assert_int_equal(io_uring_submit(ring), 1);
+	assert_int_equal(io_uring_wait_cqe(ring, &cqe), 0);
+	res = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return res;
+}
+
+static void a_restricted_ring_does_what_requests_need_and_nothing_else(void **state __unused)
+{
+	static const uint8_t good[] = { IORING_OP_FSYNC, IORING_OP_READ, IORING_OP_WRITE };
+	struct block_rig r;
+	struct block_config cfg = {
+		.executor = BLOCK_EXEC_URING, .block_size = 512, .depth = NR, .restricted = true
+	};
+	struct io_uring *ring;
+	struct block *b;
+	struct err err;
+	struct reads rd;
+	int fd;
+
+	uring_rig(&r, &uring);
+	cfg.path = r.path;
+	if (block_open(&cfg, &b, &err)) {
+		block_rig_fini(&r);
+		skip(); /* a kernel before 5.10 */
+	}
+	block_close(r.b);
+	r.b = b;
+	/* The ring is the first member of what uring.c keeps. */
+	ring = (struct io_uring *)(void *)b->uring;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_int_not_equal(ask(ring, good[i], IOSQE_FIXED_FILE), -EACCES);
+	for (unsigned op = 0; op < IORING_OP_LAST; op++)
+		if (op > IORING_OP_FSYNC && op != IORING_OP_READ && op != IORING_OP_WRITE &&
+			op != IORING_OP_FALLOCATE)
+			assert_int_equal(ask(ring, (uint8_t)op, IOSQE_FIXED_FILE), -EACCES);
+	assert_int_equal(ask(ring, IORING_OP_NOP, IOSQE_FIXED_FILE), -EACCES);
+	/* Nor on any other descriptor of the process. */
+	assert_int_equal(ask(ring, IORING_OP_READ, 0), -EACCES);
+	fd = r.fd;
+	assert_true(io_uring_register_files(ring, &fd, 1) < 0);
+	assert_int_equal(block_attach(b, r.loop, block_rig_batch_done, &r), 0);
+	reads_init(&rd, &r);
+	reads_submit(&rd);
+	block_quiesce(b);
+	assert_true(reads_good(&rd));
+	free(rd.buf);
+	block_rig_fini(&r);
+}
+
+static void an_image_opened_before_is_served_as_one_opened_here(void **state __unused)
+{
+	struct block_rig r;
+	struct block_config cfg = {
+		.executor = BLOCK_EXEC_PLAIN, .block_size = 512, .depth = NR, .opened = true
+	};
+	struct block *b;
+	struct err err;
+	struct reads rd;
+
+	if (!block_rig_init(&r, &block_variants[0], IMAGE))
+		fail();
+	block_close(r.b);
+	r.b = NULL;
+	cfg.path = r.path;
+	cfg.fd = block_open_file(&cfg, &err);
+	assert_true(cfg.fd >= 0);
+	cfg.path = "a name for lines";
+	assert_int_equal(block_open(&cfg, &b, &err), 0);
+	r.b = b;
+	assert_int_equal(block_attach(b, r.loop, block_rig_batch_done, &r), 0);
+	reads_init(&rd, &r);
+	reads_submit(&rd);
+	block_quiesce(b);
+	assert_true(reads_good(&rd));
+	free(rd.buf);
+	block_rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_restricted_ring_does_what_requests_need_and_nothing_else),
+		cmocka_unit_test(an_image_opened_before_is_served_as_one_opened_here),
 		cmocka_unit_test(nothing_starts_before_the_flush_and_a_batch_is_told_once),
 		cmocka_unit_test(completions_come_on_the_loop),
 		cmocka_unit_test(done_may_submit_again),

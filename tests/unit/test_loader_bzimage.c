@@ -253,7 +253,7 @@ static void a_kernel_is_never_below_low(void **state)
 	li_loads(t);
 	assert_int_equal(t->k.start, MIB);
 	fd = li_memfd(t->file, t->len);
-	assert_int_equal(kernel_load(&t->gm, fd, "k", MIB + 1, &t->k, &t->err), 0);
+	assert_int_equal(kernel_load(&t->gm, fd, "k", t->target, MIB + 1, &t->k, &t->err), 0);
 	assert_int_equal(t->k.start, MIB + 64 * KIB);
 	close(fd);
 }
@@ -326,7 +326,8 @@ static void a_fixed_kernel_below_low_is_refused(void **state)
 	le64_put(t->file + 0x258, MIB);
 	li_loads(t);
 	fd = li_memfd(t->file, t->len);
-	assert_int_equal(kernel_load(&t->gm, fd, "k", MIB + 4096, &t->k, &t->err), -ENOSPC);
+	assert_int_equal(
+		kernel_load(&t->gm, fd, "k", t->target, MIB + 4096, &t->k, &t->err), -ENOSPC);
 	assert_non_null(strstr(t->err.msg, "must run at 0x100000, but RAM is free from 0x101000"));
 	close(fd);
 }

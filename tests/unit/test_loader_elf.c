@@ -219,7 +219,7 @@ static void an_elf_of_another_machine_is_refused_by_number(void **state)
 
 	li_elf(t);
 	li_ehdr(t)->e_machine = EM_AARCH64;
-	li_refuses(t, ENOEXEC, "is an ELF of machine 183, this is x86_64 (62)");
+	li_refuses(t, ENOEXEC, "is an ELF of machine 183 (aarch64), this is x86_64 (62)");
 	li_elf(t);
 	li_ehdr(t)->e_ident[EI_CLASS] = ELFCLASS32;
 	li_refuses(t, ENOEXEC, "not a 64-bit ELF");
@@ -355,8 +355,9 @@ static void a_segment_below_low_is_refused(void **state)
 
 	li_elf(t);
 	fd = li_memfd(t->file, t->len);
-	assert_int_equal(kernel_load(&t->gm, fd, "k", LI_ELF_ADDR, &t->k, &t->err), 0);
-	assert_int_equal(kernel_load(&t->gm, fd, "k", LI_ELF_ADDR + 1, &t->k, &t->err), -ENOSPC);
+	assert_int_equal(kernel_load(&t->gm, fd, "k", t->target, LI_ELF_ADDR, &t->k, &t->err), 0);
+	assert_int_equal(
+		kernel_load(&t->gm, fd, "k", t->target, LI_ELF_ADDR + 1, &t->k, &t->err), -ENOSPC);
 	assert_non_null(
 		strstr(t->err.msg, "wants to be at 0x110000, but RAM is free from 0x110001"));
 	close(fd);

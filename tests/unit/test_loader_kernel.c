@@ -21,18 +21,16 @@ static void what_is_not_a_kernel_is_named(void **state)
 	} f[] = {
 		{ 0x38, 4, "ARM\x64", "is an arm64 Image, this is x86_64" },
 		{ 0x38, 4, "RSC\x05", "is a riscv64 Image, this is x86_64" },
-		{ 0, 8, "MZ\0\0zimg", "zboot" },
-		{ 0, 2, "MZ", "is an EFI program, not a bzImage" },
-		{ 0, 2, "\x1f\x8b", "is gzip-compressed, not a kernel" },
-		{ 0, 6, "\3757zXZ\0", "is xz-compressed, not a kernel" },
-		{ 0, 4, "\x28\xb5\x2f\xfd", "is zstd-compressed, not a kernel" },
-		{ 0, 4, "\x04\x22\x4d\x18", "is lz4-compressed, not a kernel" },
-		{ 0, 4, "\x02\x21\x4c\x18", "is lz4-compressed, not a kernel" },
-		{ 0, 3, "BZh", "is bzip2-compressed, not a kernel" },
+		{ 0, 2, "MZ", "is an EFI program, not a bare kernel" },
+		{ 0, 6, "\3757zXZ\0", "is xz-compressed; gzip, lz4 and zstd can be unpacked" },
+		{ 0, 6, "\x89LZO\r\n", "is lzo-compressed; gzip, lz4 and zstd can be" },
+		{ 0, 3, "\x5d\0\0", "is lzma-compressed; gzip, lz4 and zstd can be" },
+		{ 0, 3, "BZh", "is bzip2-compressed; gzip, lz4 and zstd can be" },
 		{ 0, 6, "070701", "is a cpio archive" },
 		{ 0, 4, "QFI\xfb", "is a qcow2 disk image" },
 		{ 0x1fe, 2, "\x55\xaa", "is a boot sector or a disk image" },
-		{ 0, 4, "\x7f\x45\x4c\x00", "is not a kernel that x86_64 can boot" },
+		{ 0, 4, "\x7f\x45\x4c\x00",
+			"is not a kernel that x86_64 can boot (a bzImage or an ELF vmlinux)" },
 	};
 	struct li *t = *state;
 
@@ -50,6 +48,54 @@ static void another_machines_image_with_an_efi_stub_is_still_named(void **state)
 	kernel_with(t, 0, "MZ", 2);
 	memcpy(t->file + 0x38, "ARM\x64", 4);
 	li_refuses(t, ENOEXEC, "is an arm64 Image");
+}
+
+static void a_kernel_of_another_machine_is_named_on_each(void **state)
+{
+	static const struct kernel_target *const target[] = { &li_x86, &li_arm64, &li_riscv64 };
+	static const struct {
+		void (*make)(struct li *t);
+		const char *what;
+	} kernel[] = { { li_bzimage, "is a bzImage" }, { li_arm64_image, "is an arm64 Image" },
+		{ li_riscv64_image, "is a riscv64 Image" } };
+	struct li *t = *state;
+	char says[64];
+
+	for (size_t k = 0; k < ARRAY_SIZE(kernel); k++) {
+		kernel[k].make(t);
+		for (size_t i = 0; i < ARRAY_SIZE(target); i++) {
+			if (i == k)
+				continue;
+			t->target = target[i];
+			snprintf(says, sizeof(says), "%s, this is %s", kernel[k].what,
+				target[i]->name);
+			li_refuses(t, ENOEXEC, says);
+		}
+	}
+	li_elf(t);
+	t->target = &li_riscv64;
+	li_refuses(t, ENOEXEC, "is an ELF of machine 62 (x86_64), this is riscv64 (243)");
+	li_ehdr(t)->e_machine = EM_RISCV;
+	t->target = &li_arm64;
+	li_refuses(t, ENOEXEC, "is an ELF of machine 243 (riscv), this is aarch64 (183)");
+	li_ehdr(t)->e_machine = 40;
+	li_refuses(t, ENOEXEC, "is an ELF of machine 40, this is aarch64 (183)");
+}
+
+static void what_a_machine_could_boot_is_said(void **state)
+{
+	struct kernel_target images_only = li_arm64;
+	struct li *t = *state;
+
+	kernel_with(t, 0, "\x7f\x45\x4c\x00", 4);
+	t->target = &li_arm64;
+	li_refuses(t, ENOEXEC, "that aarch64 can boot (an arm64 Image or an ELF vmlinux)");
+	t->target = &li_riscv64;
+	li_refuses(t, ENOEXEC, "that riscv64 can boot (a riscv64 Image or an ELF vmlinux)");
+	images_only.formats = BIT(KERNEL_IMAGE_ARM64);
+	t->target = &images_only;
+	li_elf(t);
+	li_refuses(t, ENOEXEC, "is an ELF vmlinux, this is aarch64");
 }
 
 static void a_text_file_is_named(void **state)
@@ -78,7 +124,7 @@ static void an_empty_file_is_refused(void **state)
 
 static int kernel_try(struct li *t, int fd, const char *path)
 {
-	int rc = kernel_load(&t->gm, fd, path, LI_LOW, &t->k, &t->err);
+	int rc = kernel_load(&t->gm, fd, path, t->target, LI_LOW, &t->k, &t->err);
 
 	close(fd);
 	return rc;
@@ -105,7 +151,7 @@ static void a_file_that_cannot_be_read_is_an_io_error(void **state)
 	char name[64];
 	int fd;
 
-	assert_int_equal(kernel_load(&t->gm, -1, "none", LI_LOW, &t->k, &t->err), -EIO);
+	assert_int_equal(kernel_load(&t->gm, -1, "none", t->target, LI_LOW, &t->k, &t->err), -EIO);
 	assert_non_null(strstr(t->err.msg, "KERNEL: none: cannot be examined: "));
 	li_bzimage(t);
 	fd = li_memfd(t->file, t->len);
@@ -155,7 +201,7 @@ static void the_file_offset_of_the_callers_fd_does_not_matter(void **state)
 	li_bzimage(t);
 	fd = li_memfd(t->file, t->len);
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), LI_BZ_LEN);
-	assert_int_equal(kernel_load(&t->gm, fd, "k", LI_LOW, &t->k, &t->err), 0);
+	assert_int_equal(kernel_load(&t->gm, fd, "k", t->target, LI_LOW, &t->k, &t->err), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), LI_BZ_LEN);
 	close(fd);
 }
@@ -178,6 +224,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LI_TEST(what_is_not_a_kernel_is_named),
 		LI_TEST(another_machines_image_with_an_efi_stub_is_still_named),
+		LI_TEST(a_kernel_of_another_machine_is_named_on_each),
+		LI_TEST(what_a_machine_could_boot_is_said),
 		LI_TEST(a_text_file_is_named),
 		LI_TEST(an_empty_file_is_refused),
 		LI_TEST(what_is_not_a_regular_file_is_refused),

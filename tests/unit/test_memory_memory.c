@@ -3,12 +3,14 @@
 #include "memory/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #define P PAGE_SIZE_4K
 
@@ -315,6 +317,47 @@ static void shared_words_keep_their_bytes(void **state)
 	assert_int_equal(*word, 0xabcd);
 }
 
+static void shared_ram_is_parts_of_one_sealed_file(void **state)
+{
+	struct guest_memory gm = { 0 };
+	struct err err;
+	uint8_t byte = 0x5a;
+	int fd;
+
+	(void)state;
+	assert_int_equal(gm_share(&gm, 8 * P, -1, &err), 0);
+	assert_int_equal(gm_add_ram(&gm, 0, 2 * P, &err), 0);
+	assert_int_equal(gm_add_ram(&gm, 16 * P, 6 * P, &err), 0);
+	fd = gm.region[0].fd;
+	assert_int_equal(gm.region[0].fd_off, 0);
+	assert_int_equal(gm.region[1].fd, fd);
+	assert_int_equal(gm.region[1].fd_off, 2 * P);
+	assert_int_equal(gm_write(&gm, 17 * P, &byte, 1), 0);
+	byte = 0;
+	assert_int_equal(pread(fd, &byte, 1, 3 * P), 1);
+	assert_int_equal(byte, 0x5a);
+	/* Nobody who has it can make another process's access to it fail. */
+	assert_int_equal(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	gm_fini(&gm);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void shared_ram_too_large_for_this_host_is_an_error(void **state)
+{
+	struct guest_memory gm = { 0 };
+	struct err err;
+
+	(void)state;
+	assert_true(gm_share(&gm, 1ULL << 63, -1, &err) < 0);
+	assert_non_null(strstr(err.msg, "--mem"));
+	assert_false(gm.shared);
+	assert_int_equal(gm_add_ram(&gm, 0, P, &err), 0);
+	assert_int_equal(gm.region[0].fd, -1);
+	gm_fini(&gm);
+}
+
 #define ON_RAM(fn) cmocka_unit_test_setup_teardown(fn, ram_setup, ram_teardown)
 
 int main(void)
@@ -325,6 +368,8 @@ int main(void)
 		cmocka_unit_test(a_full_table_takes_no_more),
 		cmocka_unit_test(ram_of_our_own_is_zero_and_writable),
 		cmocka_unit_test(ram_that_cannot_be_is_refused_with_a_sentence),
+		cmocka_unit_test(shared_ram_is_parts_of_one_sealed_file),
+		cmocka_unit_test(shared_ram_too_large_for_this_host_is_an_error),
 		ON_RAM(a_slice_is_ram_of_one_region_or_nothing),
 		ON_RAM(copies_take_ram_whole_or_copy_nothing),
 		ON_RAM(a_write_changes_only_its_bytes),

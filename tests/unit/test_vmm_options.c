@@ -181,7 +181,8 @@ static void a_control_character_in_an_argument_does_not_break_the_line(void **st
 
 static void a_flag_takes_no_value(void **state)
 {
-	op_takes(*state, "--force --no-rng --no-acpi");
+	op_takes(*state, "--force --no-rng --no-acpi --disable-sandbox");
+	assert_true(((struct op *)*state)->c.disable_sandbox);
 	assert_true(((struct op *)*state)->c.force);
 	assert_true(((struct op *)*state)->c.no_rng);
 	assert_true(((struct op *)*state)->c.no_acpi);
@@ -197,7 +198,8 @@ static void a_missing_value_is_refused(void **state)
 {
 	static const char *const opts[] = { "--cpus", "-c", "--mem", "-m", "--initrd", "-i",
 		"--params", "-p", "--serial", "--block", "-b", "--timeout", "--name",
-		"--dump-tables", "--hypervisor", "--log-level" };
+		"--dump-tables", "--dump-device-tree-blob", "--hypervisor", "--log-level",
+		"--vhost-user" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(opts); i++) {
 		op_refuses(*state, opts[i], ": needs a value");
@@ -260,6 +262,26 @@ static void memory_is_between_its_limits(void **state)
 	op_takes(t, "--mem=size=16");
 	assert_int_equal(t->c.mem_mib, 16);
 	op_takes(t, "-m4194304");
+}
+
+static void foreign_devices_have_a_type_and_a_socket(void **state)
+{
+	struct op *t = *state;
+
+	op_takes(t, "--vhost-user block,socket=/s --vhost-user type=fs,socket=s2,tag=home");
+	assert_int_equal(t->c.nr_foreign, 2);
+	assert_int_equal(t->c.foreign[0].type, FOREIGN_BLOCK);
+	assert_string_equal(t->c.foreign[0].socket, "/s");
+	assert_null(t->c.foreign[0].tag);
+	assert_int_equal(t->c.foreign[1].type, FOREIGN_FS);
+	assert_string_equal(t->c.foreign[1].tag, "home");
+	op_refuses(t, "--vhost-user socket=/s", "--vhost-user: type: is needed");
+	op_refuses(t, "--vhost-user rng", "--vhost-user: socket: is needed");
+	op_refuses(t, "--vhost-user gpu,socket=s", "--vhost-user: type:");
+	op_refuses(t, "--vhost-user rng,socket=s,tag=t", "--vhost-user: tag: only with type=fs");
+	op_refuses(t, "--vhost-user fs,socket=s,tag=1234567890123456789012345678901234567",
+		"has not 1 to 36 bytes");
+	op_takes(t, "--vhost-user fs,socket=s,tag=123456789012345678901234567890123456");
 }
 
 static void a_timeout_is_a_number_of_seconds(void **state)
@@ -483,8 +505,8 @@ static char *op_print(enum options_format format)
 static void every_option_is_in_every_form_of_the_help(void **state)
 {
 	static const char *const names[] = { "cpus", "mem", "initrd", "params", "serial", "block",
-		"no-rng", "no-acpi", "timeout", "name", "dump-tables", "hypervisor", "force",
-		"log-level" };
+		"no-rng", "no-acpi", "timeout", "name", "dump-tables", "dump-device-tree-blob",
+		"hypervisor", "force", "log-level" };
 	static const char *const prefix[] = { "  ", "| `", ".B " };
 
 	(void)state;
@@ -536,6 +558,7 @@ int main(void)
 		OP_TEST(an_option_that_stands_once_is_refused_twice),
 		OP_TEST(wild_numbers_are_refused),
 		OP_TEST(memory_is_between_its_limits),
+		OP_TEST(foreign_devices_have_a_type_and_a_socket),
 		OP_TEST(a_timeout_is_a_number_of_seconds),
 		OP_TEST(a_name_is_one_printable_word_of_64_bytes),
 		OP_TEST(params_add_up_and_hold_no_control_character),

@@ -23,6 +23,7 @@ struct access {
 };
 
 struct vc {
+	struct config cfg;
 	struct vm vm;
 	struct vcpu cpu[2];
 	struct access access[MAX_ACCESSES];
@@ -94,6 +95,8 @@ static int vc_setup(void **state)
 	memset(&fake_hv, 0, sizeof(fake_hv));
 	assert_int_equal(bus_add(&vc->vm.mmio, 0x1000, 0x100, &vc_mmio_ops, vc), 0);
 	assert_int_equal(bus_add(&vc->vm.pio, 0x3f8, 8, &vc_pio_ops, vc), 0);
+	vc->cfg.disable_sandbox = true; /* policies are for good */
+	vc->vm.cfg = &vc->cfg;
 	vc->vm.cpu = vc->cpu;
 	vc->vm.nr_cpus = 1;
 	vc->cpu[0] = (struct vcpu){ .vm = &vc->vm, .id = 3 };

@@ -45,6 +45,7 @@ struct rig {
 	uint8_t config[VIRTIO_MAX_CONFIG];
 	void (*in_start)(struct rig *r);
 	void (*in_stop)(struct rig *r);
+	void (*clean)(const void *p, size_t len); /* of the page */
 };
 
 static inline struct rig *rig_of(struct virtio_backend *b)
@@ -133,10 +134,11 @@ static inline struct rig *rig_new(void)
 
 static inline int rig_plug(struct rig *r, const struct doorbell *db, int ack_fd)
 {
+	struct mmio_page page = { .bytes = r->page, .clean = r->clean };
 	struct err err;
 
 	return virtio_mmio_create(
-		&r->b, r->page, RIG_BASE, &r->line, db, ack_fd, &r->bus, &r->m, &err);
+		&r->b, &page, RIG_BASE, &r->line, db, ack_fd, &r->bus, &r->m, &err);
 }
 
 static inline void rig_free(struct rig *r)

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Invariants:
+ * 1. No step of a jail is left out silently: what fails is an error, but for namespaces, whose
+ *    absence is told to the caller.
+ * 2. The user namespace has no ids mapped at all: every file and process of the host belongs to
+ *    nobody there.
+ *
+ * Namespaces come with the clones, so that there is no moment at which a child had less.
+ *
+ * The nursery is a vfork(2) with namespaces: the net namespace costs as much as all the rest of a
+ * jail together, and is empty and out of reach of its tasks, so that one serves all.
+ */
+#include "sandbox/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define JAIL_SHARED  (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define JAIL_OWN     (CLONE_NEWPID | CLONE_NEWNS)
+#define JAIL_STACK   (256 * KIB) /* of the nursery, and so of its children */
+#define JAIL_MAX_FDS 256         /* a device's own, and a vhost-user connection's eventfds */
+
+struct jail_call {
+	void (*fn)(void *arg, bool namespaces);
+	void *arg;
+};
+
+static int jail_in_nursery(void *arg)
+{
+	const struct jail_call *call = arg;
+
+	call->fn(call->arg, true);
+	return 0;
+}
+
+/** Forbidden, unknown, or more than the administrator allows. */
+static bool jail_refused(int code)
+{
+	return code == EPERM || code == EACCES || code == EINVAL || code == ENOSPC ||
+		code == EUSERS;
+}
+
+int jail_nursery(void (*fn)(void *arg, bool namespaces), void *arg, struct err *err)
+{
+	struct jail_call call = { .fn = fn, .arg = arg };
+	uint8_t *stack = mmap(NULL, JAIL_STACK, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	int pid, code;
+
+	if (stack == MAP_FAILED)
+		return err_errno(err, errno, "device processes");
+	pid = clone(jail_in_nursery, stack + JAIL_STACK,
+		CLONE_VM | CLONE_VFORK | CLONE_FILES | JAIL_SHARED | SIGCHLD, &call);
+	code = errno;
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0)
+		BUG_ON(errno != EINTR);
+	munmap(stack, JAIL_STACK);
+	if (pid < 0 && !jail_refused(code))
+		return err_errno(err, code, "device processes");
+	if (pid < 0)
+		fn(arg, false);
+	return 0;
+}
+
+int jail_spawn(struct jail_child *ret, bool namespaces, struct err *err)
+{
+	int pidfd = -1;
+	struct clone_args a = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uintptr_t)&pidfd };
+	pid_t pid;
+
+	if (namespaces)
+		a.flags |= CLONE_PARENT | JAIL_OWN;
+	else
+		a.exit_signal = SIGCHLD;
+	pid = (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+	if (pid < 0)
+		return err_errno(err, errno, "device process");
+	if (!pid)
+		return 0;
+	*ret = (struct jail_child){ .pid = pid, .pidfd = pidfd, .namespaces = namespaces };
+	return 1;
+}
+
+/* ---- in the child ---- */
+
+static int jail_compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/** Closes all but the nr descriptors of keep, which it sorts, and standard error. */
+static int jail_close_others(int *keep, unsigned nr)
+{
+	unsigned from = 0;
+
+	qsort(keep, nr, sizeof(*keep), jail_compare);
+	for (unsigned i = 0; i < nr; i++) {
+		unsigned fd = (unsigned)keep[i];
+
+		if (fd > from && close_range(from, fd - 1, 0) < 0)
+			return -errno;
+		from = fd + 1;
+	}
+	return close_range(from, UINT32_MAX, 0) < 0 ? -errno : 0;
+}
+
+int jail_settle(const int *keep, unsigned nr, struct err *err)
+{
+	int mine[16] = { STDERR_FILENO };
+	sigset_t all;
+	int rc;
+
+	BUG_ON(nr + 1 > ARRAY_SIZE(mine));
+	memcpy(mine + 1, keep, nr * sizeof(*keep));
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return err_errno(err, errno, "jail: parent's death");
+	/*
+	 * None of the terminal's or the monitor's signals: the connection tells when to end. Those
+	 * of our own mistakes come through all the same.
+	 */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	rc = jail_close_others(mine, nr + 1);
+	return rc ? err_errno(err, -rc, "jail: descriptors") : 0;
+}
+
+/**
+ * An empty, read-only file system becomes the root. On a host that runs from its initramfs the
+ * old root cannot be taken away; then it stays below, out of reach of a process without
+ * capabilities and without the calls to use them.
+ */
+static int jail_empty_root(struct err *err)
+{
+	fd_auto int fs = -1;
+	fd_auto int root = -1;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return err_errno(err, errno, "jail: mounts");
+	fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "4k", 0) ||
+		syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) ||
+		syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return err_errno(err, errno, "jail: an empty file system");
+	root = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (root < 0)
+		return err_errno(err, errno, "jail: an empty file system");
+	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) ||
+		fchdir(root))
+		return err_errno(err, errno, "jail: root");
+	if (!syscall(SYS_pivot_root, ".", "."))
+		umount2(".", MNT_DETACH);
+	if (chroot(".") || chdir("/"))
+		return err_errno(err, errno, "jail: root");
+	return 0;
+}
+
+/** The fallback for the empty root: nothing of the file system can be opened any more. */
+static int jail_landlock(struct err *err)
+{
+	struct landlock_ruleset_attr attr = { 0 };
+	int abi =
+		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	fd_auto int rules = -1;
+
+	/* A host that has neither is left with the policy, which has no call that opens. */
+	if (abi < 1)
+		return 0;
+	/* All rights of the first version, and of what came later those of files. */
+	attr.handled_access_fs = (1ULL << 13) - 1;
+	if (abi >= 2)
+		attr.handled_access_fs |= 1ULL << 13;
+	if (abi >= 3)
+		attr.handled_access_fs |= 1ULL << 14;
+	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+	if (rules < 0 || syscall(SYS_landlock_restrict_self, rules, 0))
+		return err_errno(err, errno, "jail: Landlock");
+	return 0;
+}
+
+static int jail_drop_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	/* The bounding set: as far as we may; without it no_new_privs says the same. */
+	for (int cap = 0; !prctl(PR_CAPBSET_DROP, cap); cap++)
+		;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &head, none))
+		return err_errno(err, errno, "jail: capabilities");
+	return 0;
+}
+
+static int jail_limit(int what, rlim_t value)
+{
+	struct rlimit r = { value, value };
+
+	return setrlimit((__rlimit_resource_t)what, &r) ? -errno : 0;
+}
+
+int jail_lower(struct err *err)
+{
+	int rc = jail_limit(RLIMIT_CORE, 0);
+
+	if (rc)
+		return err_errno(err, -rc, "jail: limits");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return err_errno(err, errno, "jail: no_new_privs");
+	return jail_drop_capabilities(err);
+}
+
+int jail_lock(bool namespaces, const struct policy *p, struct err *err)
+{
+	static const struct {
+		int what;
+		rlim_t value;
+	} limits[] = {
+		{ RLIMIT_NOFILE, JAIL_MAX_FDS },
+		{ RLIMIT_NPROC, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_NICE, 0 },
+		{ RLIMIT_RTPRIO, 0 },
+	};
+	int rc = 0;
+
+	if (namespaces)
+		rc = jail_empty_root(err);
+	for (size_t i = 0; i < ARRAY_SIZE(limits) && !rc; i++) {
+		rc = jail_limit(limits[i].what, limits[i].value);
+		if (rc)
+			return err_errno(err, -rc, "jail: limits");
+	}
+	if (!rc)
+		rc = jail_lower(err);
+	if (!rc && !namespaces)
+		rc = jail_landlock(err);
+	if (rc)
+		return rc;
+	/* Nobody of the same user may look into it; it resets what the parent's death means. */
+	if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return err_errno(err, errno, "jail: parent's death");
+	rc = policy_load(p);
+	return rc ? err_errno(err, -rc, "jail: the policy for system calls") : 0;
+}
+
+/* ---- what doctor asks ---- */
+
+static void jail_try(void *arg, bool namespaces)
+{
+	struct jail_child *c = arg;
+	struct err err;
+	int rc = namespaces ? jail_spawn(c, true, &err) : -EPERM;
+
+	if (!rc)
+		_exit(jail_empty_root(&err) ? 1 : 0);
+	if (rc < 0)
+		c->pid = 0;
+}
+
+bool jail_has_namespaces(void)
+{
+	struct jail_child c = { .pid = 0 };
+	struct err err;
+	int status;
+
+	if (jail_nursery(jail_try, &c, &err) || !c.pid)
+		return false;
+	fd_close(&c.pidfd);
+	return waitpid(c.pid, &status, 0) == c.pid && status == 0;
+}
+
+bool jail_has_landlock(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * mayfly device KIND [KEYS] --socket-path PATH | --fd N
+ *
+ * The process that is started here is the same as those of a machine: opened first, jailed,
+ * then served. This one waits for it, and takes it along when it is ended by a signal.
+ * QEMU's docs/interop/vhost-user.rst, "Backend program conventions".
+ */
+#include "vmm/serve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "vmm/options.h"
+#include "vmm/process.h"
+#include "vmm/terminal.h"
+
+struct serve {
+	const struct model *m;
+	const char *keys, *socket_path;
+	int fd; /* owned, -1: not given */
+	struct config cfg;
+};
+
+static int serve_parse_fd(const char *text, int *ret, struct err *err)
+{
+	uint64_t n;
+
+	if (parse_u64(text, 0, INT32_MAX, &n))
+		return err_set(err, EINVAL, "device: --fd: '%s' is not a descriptor", text);
+	*ret = (int)n;
+	return 0;
+}
+
+/** "--opt=val" and "--opt val". Returns the value, or NULL when arg is not that option. */
+static const char *serve_value(const char *opt, int argc, char **argv, int *i)
+{
+	const char *arg = argv[*i];
+	size_t len = strlen(opt);
+
+	if (!arg || strncmp(arg, opt, len))
+		return NULL;
+	if (arg[len] == '=')
+		return arg + len + 1;
+	if (arg[len])
+		return NULL;
+	return *i + 1 < argc ? argv[++*i] : "";
+}
+
+static int serve_parse_words(struct serve *s, int argc, char **argv, struct err *err)
+{
+	const char *value;
+	int rc = 0;
+
+	if (!argc || !(s->m = model_find(argv[0])))
+		return err_set(err, EINVAL, "device: '%s' is not block, console or rng",
+			argc ? argv[0] : "");
+	for (int i = 1; i < argc && !rc; i++) {
+		if ((value = serve_value("--socket-path", argc, argv, &i)))
+			s->socket_path = value;
+		else if ((value = serve_value("--fd", argc, argv, &i)))
+			rc = serve_parse_fd(value, &s->fd, err);
+		else if (!argv[i] || argv[i][0] == '-' || s->keys)
+			rc = err_set(
+				err, EINVAL, "device: %s: no such option", argv[i] ? argv[i] : "");
+		else
+			s->keys = argv[i];
+	}
+	if (!rc && (s->fd >= 0) == (s->socket_path && *s->socket_path))
+		return err_set(err, EINVAL, "device: needs --socket-path PATH or --fd N");
+	return rc;
+}
+
+/** The keys are those of the device's option of run. */
+static int serve_parse_keys(struct serve *s, struct err *err)
+{
+	const char *kind = s->m->cls->name;
+	char *args[2] = { NULL, (char *)(uintptr_t)s->keys };
+	static char block[] = "--block", serial[] = "--serial";
+	int rc;
+
+	if (!strcmp(kind, "block"))
+		args[0] = block;
+	else if (!strcmp(kind, "console"))
+		args[0] = serial;
+	if (args[0] && !s->keys)
+		return err_set(err, EINVAL, "device: %s: what it is made of must follow", kind);
+	if (!args[0])
+		return s->keys ? err_set(err, EINVAL, "device: %s: takes no '%s'", kind, s->keys)
+			       : 0;
+	rc = options_parse(2, args, &s->cfg, err);
+	if (rc || !s->cfg.nr_serials)
+		return rc;
+	s->cfg.serial[0].hardware = SERIAL_VIRTIO_CONSOLE;
+	return config_check_serials(&s->cfg, err);
+}
+
+/** Takes a path whose listener is gone over. */
+static int serve_bind(int sock, const struct sockaddr_un *sa)
+{
+	const struct sockaddr *addr = (const struct sockaddr *)sa;
+	fd_auto int probe = -1;
+
+	if (!bind(sock, addr, sizeof(*sa)))
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (probe < 0 || !connect(probe, addr, sizeof(*sa)) || errno != ECONNREFUSED ||
+		unlink(sa->sun_path))
+		return -EADDRINUSE;
+	return bind(sock, addr, sizeof(*sa)) ? -errno : 0;
+}
+
+/** Waits for the one front end; the path is gone afterwards. Returns the connection. */
+static int serve_accept(const char *path, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	fd_auto int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc, conn;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(err, ENAMETOOLONG,
+			"device: --socket-path: %s: is longer than %zu bytes", path,
+			sizeof(sa.sun_path) - 1);
+	memcpy(sa.sun_path, path, strlen(path));
+	rc = sock < 0 ? -errno : serve_bind(sock, &sa);
+	if (!rc && listen(sock, 1))
+		rc = -errno;
+	if (rc)
+		return err_errno(err, -rc, "device: --socket-path: %s", path);
+	do
+		conn = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
+	while (conn < 0 && errno == EINTR);
+	unlink(path);
+	return conn >= 0 ? conn : err_errno(err, errno, "device: --socket-path: %s", path);
+}
+
+static int serve_run(struct serve *s, struct model_files *files, struct err *err)
+{
+	struct process *p;
+	int rc;
+
+	if (s->fd < 0)
+		s->fd = serve_accept(s->socket_path, err);
+	if (s->fd < 0) {
+		model_files_close(files);
+		return s->fd;
+	}
+	rc = process_prepare(&s->cfg, s->m, 0, files, fd_take(&s->fd), &p, err);
+	if (rc)
+		return rc;
+	rc = process_start(&p, 1, err);
+	if (!rc)
+		rc = process_ready(p, err);
+	if (!rc)
+		rc = process_wait(p, -1, err);
+	process_destroy(p);
+	return rc;
+}
+
+enum status serve(int argc, char **argv)
+{
+	struct serve s = { .fd = -1 };
+	struct model_files files;
+	enum status status = STATUS_USAGE;
+	struct err err;
+	int rc;
+
+	config_init(&s.cfg);
+	rc = serve_parse_words(&s, argc, argv, &err);
+	if (!rc)
+		rc = serve_parse_keys(&s, &err);
+	if (!rc) {
+		status = STATUS_FAILED;
+		rc = s.m->open(&s.cfg, 0, &files, &err);
+		if (!rc)
+			rc = serve_run(&s, &files, &err);
+		terminal_restore();
+	}
+	if (rc)
+		log_error("%s", err.msg);
+	config_fini(&s.cfg);
+	return rc ? status : STATUS_OK;
+}

@@ -141,17 +141,26 @@ void arch_on_sbi(struct arch_vm *av, struct hv_exit *exit, const struct guest_me
 /** Words that no_acpi adds to the kernel command line, or "". buf of len bytes. */
 void arch_cmdline_words(const struct arch_boot *boot, char *buf, size_t len);
 
-/** How fast this host runs guest kernels. */
-struct arch_speed {
-	bool likely_emulated;       /* cheap signs say: probe before use */
-	bool emulated;              /* the probe says: each instruction is emulated */
-	uint64_t guest_ns, host_ns; /* the same loop in a guest's kernel mode and here */
+/**
+ * The guest program that tells how fast a host runs guests (vmm/probe.c): ARCH_PROBE_LOOPS
+ * rounds of a loop in kernel mode, then one access to a device.
+ */
+struct arch_probe {
+	const void *code;
+	size_t len;       /* bytes of code */
+	gpa_t ram, entry; /* where its RAM begins, and within that the code */
+	uint64_t slow_ns; /* no hardware takes as long */
 };
+extern const struct arch_probe arch_probe;
+#define ARCH_PROBE_LOOPS 5000
 
-/** Looks only at cheap signs (no virtual machine is made). */
-bool arch_speed_suspect(void);
-/** Runs a short loop in a throw-away machine and here, three times; at most about 0.1 s. */
-int __must_check arch_speed_probe(struct hv *hv, struct arch_speed *ret, struct err *err);
+/** Do cheap signs (no virtual machine is made) say that guests may be emulated? */
+bool arch_probe_suspect(void);
+/** Prepares the vCPU of a throw-away machine to run the program. Before each run. */
+int __must_check arch_probe_enter(
+	struct hv_vm *vm, struct hv_vcpu *cpu, bool first, struct err *err);
+/** Is it the access that ends the program? */
+bool arch_probe_ended(const struct hv_exit *exit);
 
 /** Capabilities that mayfly uses, for doctor: names and what is lost without. */
 struct arch_cap {

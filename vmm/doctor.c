@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "hypervisor/hv.h"
 #include "sandbox/jail.h"
+#include "vmm/probe.h"
 
 enum doctor_mark { DOCTOR_OK, DOCTOR_LACKS, DOCTOR_BAD };
 
@@ -33,10 +34,10 @@ __printf(3, 4) static void doctor_line(
 
 static bool doctor_speed(struct hv *hv)
 {
-	struct arch_speed s;
+	struct probe_speed s;
 	struct err err;
 
-	if (arch_speed_probe(hv, &s, &err)) {
+	if (probe_speed(hv, &s, &err)) {
 		doctor_line(DOCTOR_BAD, "guest speed", "the probe failed: %s", err.msg);
 		return false;
 	}

@@ -28,6 +28,7 @@
 #include "base/thread.h"
 #include "sandbox/hugefile.h"
 #include "sandbox/jail.h"
+#include "vmm/probe.h"
 
 #define DRAIN_SECONDS 5 /* how long a stopped machine waits for the readers of its output */
 
@@ -80,7 +81,7 @@ static void vm_on_escape(void *ctx)
 
 static int vm_open_hypervisor(struct vm *vm, struct err *err)
 {
-	struct arch_speed speed;
+	struct probe_speed speed;
 	int rc = hv_open(vm->cfg->kvm_device, &vm->hv, err);
 
 	if (rc)
@@ -89,9 +90,9 @@ static int vm_open_hypervisor(struct vm *vm, struct err *err)
 		if (c->required && !hv_cap(vm->hv, c->cap))
 			return err_set(err, ENOSYS, "KVM: this host has no %s, needed for %s",
 				c->name, c->use);
-	if (vm->cfg->force || !arch_speed_suspect())
+	if (vm->cfg->force || !arch_probe_suspect())
 		return 0;
-	rc = arch_speed_probe(vm->hv, &speed, err);
+	rc = probe_speed(vm->hv, &speed, err);
 	if (!rc && speed.emulated)
 		return err_set(err, ENOSYS,
 			"KVM: this host emulates each guest instruction (a loop took %llu us, %llu "

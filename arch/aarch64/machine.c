@@ -240,18 +240,22 @@ void arch_on_sbi(struct arch_vm *av __unused, struct hv_exit *exit __unused,
 
 /* ---- doctor ---- */
 
-const uint32_t dt_probe_code[] = {
+static const uint32_t probe_code[] = {
 	0xd503201f,                              /* nop, see devicetree.h */
-	0x52800000 | DT_PROBE_LOOPS << 5,        /* mov w0, #LOOPS */
+	0x52800000 | ARCH_PROBE_LOOPS << 5,      /* mov w0, #LOOPS */
 	0x71000400,                              /* subs w0, w0, #1 */
 	0x54ffffe1,                              /* b.ne -4 */
 	0xd2a00001 | (DT_PROBE_PORT >> 16) << 5, /* movz x1, #PORT, lsl #16 */
 	0xb9000020,                              /* str w0, [x1] */
 	0x14000000,                              /* b . */
 };
-const size_t dt_probe_code_len = sizeof(dt_probe_code);
+const struct arch_probe arch_probe = { .code = probe_code,
+	.len = sizeof(probe_code),
+	.ram = DT_RAM,
+	.entry = DT_RAM,
+	.slow_ns = DT_PROBE_SLOW_NS };
 
-int dt_probe_enter(struct hv_vm *vm, struct hv_vcpu *cpu, gpa_t pc, bool first, struct err *err)
+int arch_probe_enter(struct hv_vm *vm, struct hv_vcpu *cpu, bool first, struct err *err)
 {
 	struct kvm_vcpu_init init;
 	int rc = 0;
@@ -263,7 +267,7 @@ int dt_probe_enter(struct hv_vm *vm, struct hv_vcpu *cpu, gpa_t pc, bool first, 
 			rc = hv_vcpu_ioctl(cpu, KVM_ARM_VCPU_INIT, &init);
 	}
 	if (!rc)
-		rc = cpu_set(cpu, REG_CORE(regs.pc), pc);
+		rc = cpu_set(cpu, REG_CORE(regs.pc), arch_probe.entry);
 	return rc ? err_errno(err, -rc, "KVM: probe registers") : 0;
 }
 

@@ -54,14 +54,9 @@ int __must_check dt_isa_describe(
 void dt_isa_free(struct dt_isa *isa);
 
 /**
- * A loop of DT_PROBE_LOOPS that ends in a store to DT_PROBE_PORT: for probe.c. The first
- * instruction does nothing: when a CPU goes on, KVM steps over the store that ended its last
- * run, wherever it was sent meanwhile.
+ * Where the program of arch_probe stores when its loop is over. Its first instruction does
+ * nothing: when a CPU goes on, KVM steps over the store that ended its last run, wherever it was
+ * sent meanwhile.
  */
-extern const uint32_t dt_probe_code[];
-extern const size_t dt_probe_code_len; /* bytes */
-#define DT_PROBE_LOOPS 5000
-#define DT_PROBE_PORT  0x10000000ULL
-/** Prepares a vCPU of a throw-away machine to run code at pc. Before each run. */
-int __must_check dt_probe_enter(
-	struct hv_vm *vm, struct hv_vcpu *cpu, gpa_t pc, bool first, struct err *err);
+#define DT_PROBE_PORT    0x10000000ULL
+#define DT_PROBE_SLOW_NS 5000000 /* hardware takes a few ten microseconds */

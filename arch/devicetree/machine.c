@@ -219,3 +219,14 @@ int arch_dump_fdt(const struct guest_memory *gm, const struct arch_payload *payl
 {
 	return dt_dump(gm, payload, "--dump-device-tree-blob", path, err);
 }
+
+/* KVM needs a processor that can virtualize here: nothing is suspected, and run does not probe. */
+bool arch_probe_suspect(void)
+{
+	return false;
+}
+
+bool arch_probe_ended(const struct hv_exit *exit)
+{
+	return exit->kind == HV_EXIT_MMIO && exit->mmio.addr == DT_PROBE_PORT;
+}

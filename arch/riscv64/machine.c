@@ -181,22 +181,26 @@ void arch_page_clean(const void *p __unused, size_t len __unused)
 
 /* ---- doctor ---- */
 
-const uint32_t dt_probe_code[] = {
-	0x00000013,                                        /* nop, see devicetree.h */
-	0x000002b7 | ((DT_PROBE_LOOPS + 0x800) & ~0xfffU), /* lui t0, LOOPS >> 12 */
-	0x00028293 | (DT_PROBE_LOOPS & 0xfffU) << 20,      /* addi t0, t0, LOOPS & 0xfff */
-	0xfff28293,                                        /* addi t0, t0, -1 */
-	0xfe029ee3,                                        /* bnez t0, -4 */
-	0x00000337 | (uint32_t)DT_PROBE_PORT,              /* lui t1, PORT >> 12 */
-	0x00532023,                                        /* sw t0, 0(t1) */
-	0x0000006f,                                        /* j . */
+static const uint32_t probe_code[] = {
+	0x00000013,                                          /* nop, see devicetree.h */
+	0x000002b7 | ((ARCH_PROBE_LOOPS + 0x800) & ~0xfffU), /* lui t0, LOOPS >> 12 */
+	0x00028293 | (ARCH_PROBE_LOOPS & 0xfffU) << 20,      /* addi t0, t0, LOOPS & 0xfff */
+	0xfff28293,                                          /* addi t0, t0, -1 */
+	0xfe029ee3,                                          /* bnez t0, -4 */
+	0x00000337 | (uint32_t)DT_PROBE_PORT,                /* lui t1, PORT >> 12 */
+	0x00532023,                                          /* sw t0, 0(t1) */
+	0x0000006f,                                          /* j . */
 };
-const size_t dt_probe_code_len = sizeof(dt_probe_code);
+const struct arch_probe arch_probe = { .code = probe_code,
+	.len = sizeof(probe_code),
+	.ram = DT_RAM,
+	.entry = DT_RAM,
+	.slow_ns = DT_PROBE_SLOW_NS };
 
-int dt_probe_enter(struct hv_vm *vm __unused, struct hv_vcpu *cpu, gpa_t pc, bool first __unused,
-	struct err *err)
+int arch_probe_enter(
+	struct hv_vm *vm __unused, struct hv_vcpu *cpu, bool first __unused, struct err *err)
 {
-	int rc = riscv_set(cpu, RISCV_REG_CORE(RISCV_CORE_PC), pc);
+	int rc = riscv_set(cpu, RISCV_REG_CORE(RISCV_CORE_PC), arch_probe.entry);
 
 	return rc ? err_errno(err, -rc, "KVM: probe registers") : 0;
 }

@@ -268,17 +268,17 @@ static void a_page_may_be_read_and_is_cleaned_without_a_change(void **state __un
 
 static void a_probe_sets_its_cpu_up_once(void **state __unused)
 {
-	assert_int_equal(dt_probe_enter(NULL, dr_vcpu(0), 0x80001000, true, &ar.err), 0);
+	assert_int_equal(arch_probe_enter(NULL, dr_vcpu(0), true, &ar.err), 0);
 	kl_was(0, KVM_ARM_PREFERRED_TARGET, -1, 0, 0, 0);
 	assert_int_equal(kl.call[1].req, KVM_ARM_VCPU_INIT);
-	kl_was(2, KVM_SET_ONE_REG, 0, 0, PC, 0x80001000);
-	assert_int_equal(dt_probe_enter(NULL, dr_vcpu(0), 0x80001000, false, &ar.err), 0);
-	kl_was(3, KVM_SET_ONE_REG, 0, 0, PC, 0x80001000);
+	kl_was(2, KVM_SET_ONE_REG, 0, 0, PC, DT_RAM);
+	assert_int_equal(arch_probe_enter(NULL, dr_vcpu(0), false, &ar.err), 0);
+	kl_was(3, KVM_SET_ONE_REG, 0, 0, PC, DT_RAM);
 	assert_int_equal(kl.nr, 4);
 	for (unsigned i = 0; i < 3; i++) {
 		kl_start();
 		kl.refuse_at = i;
-		ar_says(dt_probe_enter(NULL, dr_vcpu(0), 0x80001000, true, &ar.err), EINVAL,
+		ar_says(arch_probe_enter(NULL, dr_vcpu(0), true, &ar.err), EINVAL,
 			"KVM: probe registers: Invalid argument");
 		assert_int_equal(kl.nr, i + 1);
 	}

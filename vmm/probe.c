@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/*
- * How fast this host runs guest kernels, for doctor. On these architectures KVM needs a
- * processor that can virtualize, so nothing is suspected and run does not probe.
- */
+#include "vmm/probe.h"
+
 #include <errno.h>
 #include <time.h>
 
-#include "arch/devicetree/devicetree.h"
+#include "arch/arch.h"
+#include "hypervisor/hv.h"
 
 #define PROBE_RUNS       3
 #define PROBE_RAM        0x10000
-#define PROBE_SLOW_NS    5000000 /* the loop takes a few ten microseconds on hardware */
 #define PROBE_SLOW_RATIO 50
-
-bool arch_speed_suspect(void)
-{
-	return false;
-}
 
 static uint64_t probe_now_ns(void)
 {
@@ -30,7 +23,7 @@ static uint64_t probe_host_ns(void)
 {
 	uint64_t t0 = probe_now_ns();
 
-	for (unsigned n = DT_PROBE_LOOPS; n; n--)
+	for (unsigned n = ARCH_PROBE_LOOPS; n; n--)
 		__asm__ volatile("" : "+r"(n));
 	return probe_now_ns() - t0;
 }
@@ -40,7 +33,7 @@ static int probe_guest_ns(
 {
 	struct hv_exit exit;
 	uint64_t t0;
-	int rc = dt_probe_enter(vm, cpu, DT_RAM, first, err);
+	int rc = arch_probe_enter(vm, cpu, first, err);
 
 	if (rc)
 		return rc;
@@ -49,14 +42,15 @@ static int probe_guest_ns(
 		hv_vcpu_run(cpu, &exit);
 	while (exit.kind == HV_EXIT_KICKED);
 	*ret_ns = probe_now_ns() - t0;
-	if (exit.kind != HV_EXIT_MMIO || exit.mmio.addr != DT_PROBE_PORT)
+	if (!arch_probe_ended(&exit))
 		return err_set(err, EIO, "KVM: the probe guest ended with exit %d%s%s",
 			(int)exit.kind, exit.kind == HV_EXIT_FAILED ? ": " : "",
 			exit.kind == HV_EXIT_FAILED ? exit.reason : "");
 	return 0;
 }
 
-static int probe_run(struct hv_vm *vm, struct hv_vcpu *cpu, struct arch_speed *ret, struct err *err)
+static int probe_run(
+	struct hv_vm *vm, struct hv_vcpu *cpu, struct probe_speed *ret, struct err *err)
 {
 	ret->guest_ns = ret->host_ns = UINT64_MAX;
 	for (unsigned i = 0; i < PROBE_RUNS; i++) {
@@ -68,12 +62,12 @@ static int probe_run(struct hv_vm *vm, struct hv_vcpu *cpu, struct arch_speed *r
 		ret->guest_ns = MIN(ret->guest_ns, ns);
 		ret->host_ns = MIN(ret->host_ns, probe_host_ns());
 	}
-	ret->emulated = ret->guest_ns > PROBE_SLOW_NS &&
+	ret->emulated = ret->guest_ns > arch_probe.slow_ns &&
 		ret->guest_ns / PROBE_SLOW_RATIO > ret->host_ns;
 	return 0;
 }
 
-int arch_speed_probe(struct hv *hv, struct arch_speed *ret, struct err *err)
+int probe_speed(struct hv *hv, struct probe_speed *ret, struct err *err)
 {
 	struct guest_memory gm = { 0 };
 	struct hv_vcpu *cpu = NULL;
@@ -81,10 +75,10 @@ int arch_speed_probe(struct hv *hv, struct arch_speed *ret, struct err *err)
 	unsigned long type;
 	int rc;
 
-	memset(ret, 0, sizeof(*ret));
-	rc = gm_add_ram(&gm, DT_RAM, PROBE_RAM, err);
+	*ret = (struct probe_speed){ 0 };
+	rc = gm_add_ram(&gm, arch_probe.ram, PROBE_RAM, err);
 	if (!rc)
-		rc = gm_write(&gm, DT_RAM, dt_probe_code, dt_probe_code_len);
+		rc = gm_write(&gm, arch_probe.entry, arch_probe.code, arch_probe.len);
 	if (!rc)
 		rc = arch_vm_type(hv, &gm, &type, err);
 	if (!rc)

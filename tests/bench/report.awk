@@ -25,7 +25,7 @@ $4 == "map" && $3 == 1 {
 }
 !($1 in seen) { seen[$1] = 1; monitor[++nr] = $1 }
 $4 == "time" && $3 > 0 && $6 >= 0 { sample[$1, $2, $5, ++n[$1, $2, $5]] = $6 / 1000 }
-$4 == "memory" && $3 > 0 { memory[$1, $6] = $7 }
+$4 == "memory" && $3 > 0 { memory[$1, $6 ($2 == "memory" ? "" : "." $2)] = $7 }
 $4 == "count" { count[$1, $5, $6] = $7 }
 
 # ms(MONITOR, VARIANT, KEY): the median, or -1.
@@ -299,6 +299,7 @@ END {
 	}
 	count_row("system calls of the monitor", "calls")
 	count_row("times that a thread of it slept and was woken", "sleeps")
+	count_row("of these, threads of its first process but the guest's CPUs", "own_sleeps")
 	per_interrupt_row("exits to user space per 1,000 interrupts", user_key)
 	print "\n" fact["requests"] " requests of 4 KiB at random places, reads and writes by turns, one at a time, past the"
 	print "guest's page cache. What the marks around them cost is measured too and taken off. Exits to"
@@ -348,6 +349,10 @@ END {
 	x = ms("mayfly", "quiet", "init")
 	b = ms("mayfly-plain", "quiet", "init")
 	bar(b > 0 && x <= 1.03 * b, "exec to init with every device jailed at most 1.03 of that without: " over(x, b))
+	x = memory["mayfly", "pss.jailed"]
+	bar(x > 0 && x <= 3 * 1024, "at most 3 MiB beside the guest's RAM (PSS of all processes) with a console, the entropy device and a disk jailed: " sprintf("%.2f", x / 1024))
+	x = per_request("mayfly", "own_sleeps")
+	bar(x > -1e8 && x < 0.0005, "no wake-up of the monitor per disk request: " (x < -1e8 ? "-" : sprintf("%.3f", x)))
 	x = per_request("mayfly", user_key)
 	bar(x > -1e8 && x < 0.0005, "no exit to user space per disk request: " (x < -1e8 ? "-" : sprintf("%.3f", x)))
 	if ("qemu" in seen)

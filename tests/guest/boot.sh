@@ -108,7 +108,13 @@ memory() {
 	[ "$ARCH" != x86_64 ] || most=400
 	[ $missing -ge 0 ] && [ $missing -le $most ] || fail "$missing KiB of $1 MiB are not RAM"
 	total=$(sed -n 's/^total: \([0-9]*\).*/\1/p' out)
-	[ "$total" -gt $(($1 * 96 / 100 - 16)) ] || fail "only $total MiB of $1 MiB can be used"
+	# What the kernel keeps: itself and its page structures; on riscv64 also a table of 16 MiB
+	# (sparse sections for 56 bits of addresses), and of all machines with RAM past 4 GiB, of which
+	# 3 GiB make one there, 64 MiB to copy through (swiotlb).
+	kept=16
+	[ "$ARCH" != riscv64 ] || kept=32
+	[ "$1" -lt 3072 ] || kept=$((kept + 64))
+	[ "$total" -gt $(($1 * 96 / 100 - kept)) ] || fail "only $total MiB of $1 MiB can be used"
 }
 test_memory_128_mib() { memory 128; }
 test_memory_3_gib() { memory 3072; }
@@ -214,10 +220,8 @@ test_ordinary_user() {
 	script <<-'END'
 		true
 	END
-	chmod 711 /tmp
-	chmod -R a+rX $T
-	chmod 1777 $T
-	as_user user "/mayfly run $MAYFLY_OPTIONS --timeout $LIMIT --initrd $RD -p quiet --mem 256 $KERNEL"
+	AS=user
+	guest --mem 256 $KERNEL
 	expect 0 "$UP"
 }
 

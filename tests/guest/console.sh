@@ -61,7 +61,7 @@ test_stdin_reaches_the_guest() {
 		read -r line
 		echo "got <$line>"
 	END
-	(sleep 1; echo 'a line of input') | /mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" --initrd $RD -p quiet \
+	(sleep 1; echo 'a line of input') | monitor \
 		--mem 256 $KERNEL >out 2>err
 	STATUS=$?
 	expect 0 'got <a line of input>'
@@ -104,7 +104,7 @@ test_full_output_ends_the_machine() {
 	script <<-'END'
 		while :; do echo words; done
 	END
-	/mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" --initrd $RD -p quiet --mem 256 $KERNEL >/dev/full 2>err </dev/null
+	monitor --mem 256 $KERNEL >/dev/full 2>err </dev/null
 	STATUS=$?
 	: >out
 	expect 1

@@ -16,7 +16,7 @@ LIMIT=${LIMIT:-240} # no guest here takes longer; a hang shows as status 37
 
 # verdict WORD NAME [WHY]
 verdict() {
-	echo "$1 $2${LABEL:+ on $LABEL}${3:+: $3}"
+	echo "$1 $2${LABEL:+ $LABEL}${3:+: $3}"
 	[ "$1" != FAILED ] || {
 		echo "--- $2: the guest's output ends"
 		tail -n ${LINES_SHOWN:-15} $T/out 2>/dev/null
@@ -67,10 +67,22 @@ script() {
 	RD=$T/initrd
 }
 
-# guest ARGS...: runs mayfly with the test's initrd; output in out and err, status in STATUS.
+# monitor ARGS...: mayfly run with the test's initrd, with the rights of the user AS if that is
+# set, and with EXEC=exec in place of this shell.
+monitor() {
+	if [ -n "$AS" ]; then
+		chown -R "$AS" $T /out
+		# shellcheck disable=SC2016,SC2086 # a script; options are words
+		$EXEC su -c 'exec /mayfly run "$@"' -- "$AS" sh $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
+	else
+		# shellcheck disable=SC2086
+		$EXEC /mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
+	fi
+}
+
+# guest ARGS...: the same; output in out and err, status in STATUS.
 guest() {
-	# shellcheck disable=SC2086 # options are words
-	/mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@" >$T/raw 2>$T/err </dev/null
+	monitor "$@" >$T/raw 2>$T/err </dev/null
 	STATUS=$?
 	# A guest's terminal ends its lines with both.
 	tr -d '\r' <$T/raw >$T/out

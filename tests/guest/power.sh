@@ -54,7 +54,7 @@ test_signal_ends_the_machine() {
 		echo ready
 		while :; do sleep 1000; done
 	END
-	/mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" --initrd $RD -p quiet --mem 256 $KERNEL >out 2>err </dev/null &
+	EXEC=exec monitor --mem 256 $KERNEL >out 2>err </dev/null &
 	pid=$!
 	i=0
 	until grep -q ready out || [ $i -ge 600 ]; do
@@ -86,7 +86,7 @@ test_slow_reader_gets_everything() {
 		seq 1 5000
 		echo the very last line
 	END
-	/mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" --initrd $RD -p quiet --mem 256 $KERNEL 2>err </dev/null |
+	monitor --mem 256 $KERNEL 2>err </dev/null |
 		(sleep 20; cat) >out
 	tr -d '\r' <out | grep -xE '[0-9]+' >got
 	seq 1 5000 >want

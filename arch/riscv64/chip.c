@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The interrupt controller. Where the host has AIA, KVM has it for guests: an APLIC turns lines
- * into messages to a file of the CPU's (IMSIC), and nothing of it is here. Other hosts know only
+ * into messages to a file of the CPU's (IMSIC), and nothing of it is here. Other hosts, and
+ * machines of more devices than that file can surely tell apart, know only
  * "external interrupt or not" for each CPU, and a PLIC in this process decides which.
  *
  * RISC-V Advanced Interrupt Architecture 1.0; Linux Documentation/virt/kvm/api.rst, 4.16
@@ -102,9 +103,12 @@ int chip_create(struct arch_vm *av, struct bus *mmio, struct err *err)
 	int rc;
 
 	BUG_ON(av->nr_sources > PLIC_MAX_SOURCES);
-	av->aia_fd = hv_device_create(av->vm, RISCV_DEV_AIA);
-	if (av->aia_fd >= 0)
-		return 0;
+	/* Whether its files are software is known only when it is there, and then it stays. */
+	if (av->nr_sources <= RISCV_AIA_SOURCES) {
+		av->aia_fd = hv_device_create(av->vm, RISCV_DEV_AIA);
+		if (av->aia_fd >= 0)
+			return 0;
+	}
 	av->aia_fd = -1;
 	rc = plic_create(av->nr_cpus, av->nr_sources, chip_on_level, av, &av->plic, err);
 	if (!rc)

@@ -33,6 +33,12 @@
 #define RISCV_TIMER_HZ    0
 #define RISCV_SBI_DBCN    9
 
+/*
+ * Sources that AIA serves: each takes an identity of the CPU's interrupt file, and identity 1 is
+ * Linux's own. Where KVM has that file in software it cannot enable the upper half of each 64
+ * identities: imsic_mrif_atomic_rmw in arch/riscv/kvm/aia_imsic.c changes 32 bits (Linux 6.12).
+ */
+#define RISCV_AIA_SOURCES     30
 #define RISCV_DEV_AIA         11 /* KVM_DEV_TYPE_RISCV_AIA */
 #define RISCV_AIA_CONFIG      0
 #define RISCV_AIA_CONFIG_IDS  1

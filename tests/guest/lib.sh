@@ -71,7 +71,7 @@ script() {
 # set, and with EXEC=exec in place of this shell.
 monitor() {
 	if [ -n "$AS" ]; then
-		chown -R "$AS" $T /out
+		chown -R "$AS" $T /out 2>/dev/null # but what is read-only
 		# shellcheck disable=SC2016,SC2086 # a script; options are words
 		$EXEC su -c 'exec /mayfly run "$@"' -- "$AS" sh $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
 	else

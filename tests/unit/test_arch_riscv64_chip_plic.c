@@ -78,10 +78,13 @@ static void a_plic_is_made_where_kvm_has_no_aia(void **state __unused)
 	assert_int_equal(rr.mmio.nr_ranges, 1);
 	assert_int_equal(rr.mmio.range[0].base, 0x4000000);
 	assert_int_equal(rr.mmio.range[0].len, 0x4000000);
-	rr_makes(NR_CPUS, LINES);
+	rr_makes(NR_CPUS, 31);
 	/* A device that is not there, the CPUs, and no more. */
 	kl_was(0, KVM_CREATE_DEVICE, -1, RR_AIA, 0, 0);
 	assert_int_equal(kl.nr, 1 + NR_CPUS);
+	kl_start();
+	rr_makes(NR_CPUS, LINES); /* too many for it */
+	assert_int_equal(kl.nr, NR_CPUS);
 }
 
 static void a_line_reaches_the_cpu_that_the_guest_chose(void **state)

@@ -70,8 +70,7 @@ static void fewer_identities_than_sources_are_an_error(void **state __unused)
 	rr_makes(1, 31);
 	rr.ids = 29;
 	kl_start();
-	rr_says(rr_make(1, 31), ENOSPC,
-		"KVM: interrupt controller (AIA): No space left on device");
+	rr_says(rr_make(1, 31), ENOSPC, "KVM: interrupt controller (AIA): No space left on device");
 	assert_int_equal(kl.nr, ct_first(1) + 1);
 }
 

@@ -25,12 +25,21 @@
 
 /* ---- running the device ---- */
 
+/**
+ * Whether the driver is there, as far as the status tells. FEATURES_OK alone is no driver's,
+ * which says ACKNOWLEDGE and DRIVER before: QEMU 7.2 says it by itself when it sets features,
+ * and for some devices (vhost-user-rng) nothing after it. Rings then go by their own states.
+ */
+static bool vu_back_driven(const struct vu_back *k)
+{
+	return !vu_back_has(k, VU_PROTOCOL_F_STATUS) || k->status & VIRTIO_CONFIG_S_DRIVER_OK ||
+		(k->status & ~VIRTIO_CONFIG_S_NEEDS_RESET) == VIRTIO_CONFIG_S_FEATURES_OK;
+}
+
 /** "Ring states": whether ring r is to be served now. */
 static bool vu_back_wanted(const struct vu_back *k, const struct vu_back_ring *r)
 {
-	if (!k->have_features || !r->size || !r->have_addr || r->kick_fd < 0)
-		return false;
-	if (vu_back_has(k, VU_PROTOCOL_F_STATUS) && !(k->status & VIRTIO_CONFIG_S_DRIVER_OK))
+	if (!k->have_features || !r->size || !r->have_addr || r->kick_fd < 0 || !vu_back_driven(k))
 		return false;
 	return r->enabled || !(k->features & BIT(VU_F_PROTOCOL_FEATURES));
 }

@@ -50,14 +50,20 @@ static int vu_back_set_features(struct vu_back *k, struct vu_message *m)
 	return 0;
 }
 
+/** QEMU has a warning for config space that its own device does not know of. */
+static uint64_t vu_back_offered(const struct vu_back *k)
+{
+	return VU_BACK_PROTOCOL & ~(k->cfg.b->config_len ? 0 : BIT(VU_PROTOCOL_F_CONFIG));
+}
+
 static int vu_back_get_protocol(struct vu_back *k, struct vu_message *m)
 {
-	return vu_back_reply_u64(k, m, VU_BACK_PROTOCOL);
+	return vu_back_reply_u64(k, m, vu_back_offered(k));
 }
 
 static int vu_back_set_protocol(struct vu_back *k, struct vu_message *m)
 {
-	if (m->u64 & ~VU_BACK_PROTOCOL)
+	if (m->u64 & ~vu_back_offered(k))
 		return err_set(&k->err, EINVAL, "protocol features that were not offered");
 	vu_back_touch(k);
 	k->protocol = m->u64;

@@ -17,6 +17,17 @@ static void it_says_what_it_offers(void **state)
 	assert_int_equal(vur_ask(v, VU_GET_STATUS), 0);
 }
 
+static void a_device_without_config_space_does_not_offer_one(void **state)
+{
+	struct vur *v = *state;
+
+	v->toy.b->config_len = 0;
+	assert_int_equal(vur_ask(v, VU_GET_PROTOCOL_FEATURES) & BIT(VU_PROTOCOL_F_CONFIG), 0);
+	vur_say_u64(v, VU_SET_PROTOCOL_FEATURES, 0, BIT(VU_PROTOCOL_F_CONFIG));
+	vur_wait_end(v);
+	assert_false(v->ended_well);
+}
+
 static void chain_goes_round(struct vur *v, unsigned q)
 {
 	struct ring_driver *rd = &v->toy.rd[q];
@@ -80,6 +91,29 @@ static void with_status_nothing_runs_before_driver_ok(void **state)
 	vur_say_u64(v, VU_SET_STATUS, 0, 0);
 	vur_settle(v);
 	assert_int_equal(t->nr_stop, 1);
+}
+
+/* QEMU 7.2 for an entropy device: its rings are enabled, but no driver ever said DRIVER_OK. */
+static void features_ok_alone_leaves_rings_to_their_own_states(void **state)
+{
+	struct vur *v = *state;
+	struct toy *t = &v->toy;
+
+	vur_greet(v, BIT(VU_PROTOCOL_F_STATUS));
+	vur_say_u64(v, VU_SET_STATUS, 0, 8);
+	vur_say_ring(v, 0);
+	vur_settle(v);
+	assert_int_equal(t->nr_start, 0);
+	vur_say_state(v, VU_SET_VRING_ENABLE, 0, 1);
+	chain_goes_round(v, 0);
+	/* A driver that comes after it, as QEMU has it for disks, finds the ring where it is. */
+	vur_say_u64(v, VU_SET_STATUS, 0, 0xf);
+	vur_settle(v);
+	chain_goes_round(v, 0);
+	/* One that is still on its way stops it. */
+	vur_say_u64(v, VU_SET_STATUS, 0, 0xb);
+	vur_settle(v);
+	assert_int_equal(t->nr_start, t->nr_stop);
 }
 
 static uint32_t ring_base(struct vur *v, unsigned i)
@@ -309,9 +343,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(it_says_what_it_offers),
+		T(a_device_without_config_space_does_not_offer_one),
 		T(a_ring_runs_when_it_has_all_and_is_enabled),
 		T(without_protocol_features_a_ring_is_enabled_from_the_start),
 		T(with_status_nothing_runs_before_driver_ok),
+		T(features_ok_alone_leaves_rings_to_their_own_states),
 		T(a_ring_goes_on_where_it_was_stopped),
 		T(stopping_one_ring_leaves_the_others_at_work),
 		T(a_new_call_is_used_and_told_at_once),

@@ -310,8 +310,8 @@ static const struct option options[] = {
 		"A device that another program serves on the unix socket PATH, by the vhost-user "
 		"protocol. type=block, console, rng or fs; tag=TAG (fs: the name to mount, where "
 		"the program does not say it). mayfly waits up to 5 seconds for the program to "
-		"listen; if it ends or breaks the protocol, the machine ends with status 33. "
-		"May be repeated.",
+		"listen; if it ends or breaks the protocol, the machine ends with status 33, or "
+		"does not begin (status 1). May be repeated.",
 		true },
 	{ "disable-sandbox", 0, NULL, option_disable_sandbox,
 		"Run devices on a thread of the monitor, and without filters of system calls, "

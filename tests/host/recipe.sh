@@ -11,7 +11,7 @@ gi_host_arch() {
 	x86_64) GI_HOST_BOOT="virtio_pci virtio_console kvm-amd" ;;
 	aarch64 | riscv64) GI_HOST_BOOT="virtio_mmio virtio_console kvm" ;;
 	esac
-	GI_HOST_MORE="virtio_blk erofs ext4 overlay loop tun vhost_net vhost_vsock"
+	GI_HOST_MORE="virtio_blk virtio_rng erofs ext4 overlay loop tun vhost_net vhost_vsock"
 }
 
 gi_host_inputs() {

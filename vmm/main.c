@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/title.h"
 #include "version.h"
 #include "vmm/config.h"
 #include "vmm/doctor.h"
@@ -172,6 +173,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	title_init(argc, argv);
 	main_hold_std_fds();
 	if (argc >= 2) {
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

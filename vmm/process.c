@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/title.h"
 #include "sandbox/jail.h"
 #include "vhost-user/back.h"
 
@@ -138,6 +139,8 @@ static int process_build(struct process_job *job, const struct config *cfg,
 		return rc;
 	snprintf(name, sizeof(name), "%.10s%u", job->m->cls->name, job->i % 1000);
 	prctl(PR_SET_NAME, name);
+	title_set("mayfly%s%s%s: %s", cfg->name ? "[" : "", cfg->name ? cfg->name : "",
+		cfg->name ? "]" : "", job->label);
 	job->host.cfg = cfg;
 	job->host.gm = &job->gm;
 	job->host.failed = process_on_failed;

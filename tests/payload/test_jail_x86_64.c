@@ -281,6 +281,61 @@ static void an_ordinary_user_gets_the_same(void **state)
 	run_line_is(r, "stopped by signal 15");
 }
 
+/** The line that ps shows of a process: all bytes but the zeroes at the end, where ps stops. */
+static void check_title(pid_t pid, const char *comm, const char *title)
+{
+	char text[512] = "", path[64];
+	pid_t child = child_named(pid, comm);
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", child);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	assert_true(n > 0);
+	while (n > 0 && !text[n - 1])
+		n--;
+	/* One string: a zero inside of it would be something that was left over. */
+	assert_int_equal(strlen(text), n);
+	if (strncmp(text, title, strlen(title)))
+		fail_msg("ps shows '%s' for %s, not '%s'", text, comm, title);
+}
+
+static void check_tree(struct run *r __unused, pid_t pid)
+{
+	char text[64];
+
+	comm_of(pid, text, sizeof(text));
+	assert_string_equal(text, "fly");
+	/* Its own arguments stay what they were. */
+	read_file(text, sizeof(text), "/proc/%d/cmdline", pid);
+	assert_string_equal(text, "mayfly");
+	assert_string_equal(text + sizeof("mayfly"), "run");
+	check_title(pid, "block0", "mayfly[fly]: --block /tmp/mayfly-jail.");
+	check_title(pid, "console0", "mayfly[fly]: --serial hardware=virtio-console,num=1");
+	check_title(pid, "rng0", "mayfly[fly]: rng");
+}
+
+static void check_tree_without_name(struct run *r __unused, pid_t pid)
+{
+	check_title(pid, "block0", "mayfly: --block /tmp/mayfly-jail.");
+	check_title(pid, "rng0", "mayfly: rng");
+}
+
+static void ps_shows_the_machine_as_a_tree(void **state)
+{
+	struct run *r = *state;
+
+	r->during = check_tree;
+	r->signal = SIGTERM;
+	run_machine(r, "--name=fly");
+	run_code_reset(r);
+	r->during = check_tree_without_name;
+	run_machine(r, NULL);
+}
+
 static void check_one_process(struct run *r __unused, pid_t pid)
 {
 	char children_of[256];
@@ -417,6 +472,7 @@ int main(void)
 	struct CMUnitTest tests[] = {
 		RUN_KVM_TEST(every_process_and_thread_is_in_its_jail),
 		RUN_KVM_TEST(an_ordinary_user_gets_the_same),
+		RUN_KVM_TEST(ps_shows_the_machine_as_a_tree),
 		RUN_KVM_TEST(without_the_sandbox_there_is_one_process),
 		RUN_KVM_TEST(a_device_that_dies_ends_the_machine_with_its_name),
 		RUN_KVM_TEST(a_monitor_that_is_killed_leaves_nothing_behind),

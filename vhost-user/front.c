@@ -119,8 +119,7 @@ static int vu_front_send_ring(
 }
 
 /** Invariant 2. */
-static int vu_front_judge(
-	const struct vu_front *f, uint64_t features, const struct virtio_ring *rings)
+static int vu_front_judge(struct vu_front *f, uint64_t features, const struct virtio_ring *rings)
 {
 	const char *why;
 	struct vq q;
@@ -133,7 +132,9 @@ static int vu_front_judge(
 		if (r->ready &&
 			vq_init(&q, f->cfg.gm, features, r->size, f->cfg.queue_size_max, r->desc,
 				r->avail, r->used, &why)) {
-			log_warn("%s: the guest set up queue %u wrongly: %s", f->cfg.name, i, why);
+			if (ratelimit_ok(&f->rl))
+				log_warn("%s: the guest set up queue %u wrongly: %s", f->cfg.name,
+					i, why);
 			return -EINVAL;
 		}
 	}

@@ -23,6 +23,7 @@ struct vu_front {
 	int err_fd;                 /* owned eventfd: a ring is broken */
 	struct watch hangup, req, broken;
 	struct vu_inbox req_in; /* loop thread */
+	struct ratelimit rl;    /* the transport's calls, one at a time */
 
 	pthread_mutex_t lock;
 	struct vu_inbox in; /* guarded by lock */

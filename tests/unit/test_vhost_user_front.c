@@ -161,6 +161,34 @@ static void rings_that_are_not_ram_do_not_reach_the_process(void **state)
 	assert_null(t->d.vq[1].gm);
 }
 
+static void a_guest_that_goes_on_with_bad_rings_does_not_fill_the_log(void **state)
+{
+	struct front *f = *state;
+	struct virtio_ring bad[TOY_QUEUES];
+	char said[16384];
+	int fd[2], saved = dup(STDERR_FILENO);
+	unsigned nr = 0;
+	ssize_t n;
+
+	memcpy(bad, f->v->toy.ring, sizeof(bad));
+	bad[0].used = TOY_RAM;
+	assert_int_equal(pipe(fd), 0);
+	dup2(fd[1], STDERR_FILENO);
+	log_set_level(LOG_WARN);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(f->b->ops->start(f->b, RD_FEATURES, bad), -EINVAL);
+	log_set_level(LOG_ERROR);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd[1]);
+	n = read(fd[0], said, sizeof(said));
+	close(fd[0]);
+	for (ssize_t i = 0; i < n; i++)
+		nr += said[i] == '\n';
+	/* Some at once, and on a slow machine one or another second's with its count. */
+	assert_in_range(nr, 1, 15);
+}
+
 static void a_device_that_does_not_start_is_not_a_dead_process(void **state)
 {
 	struct front *f = *state;
@@ -536,6 +564,7 @@ int main(void)
 		T(kicks_and_calls_pass_by),
 		T(stop_and_start_again_as_often_as_the_guest_likes),
 		T(rings_that_are_not_ram_do_not_reach_the_process),
+		T(a_guest_that_goes_on_with_bad_rings_does_not_fill_the_log),
 		T(a_device_that_does_not_start_is_not_a_dead_process),
 		T(a_broken_device_needs_a_reset),
 		T(config_writes_come_back_as_changes),

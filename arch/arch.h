@@ -27,6 +27,8 @@ struct arch_vm; /* what the architecture keeps of a machine: its interrupt chip 
 extern const char *const arch_name;
 /** How machines can be described to their kernels. */
 extern const bool arch_has_acpi, arch_has_fdt;
+/** The most RAM, in MiB, that CPUs of the baseline model address. */
+extern const uint64_t arch_baseline_mem_mib;
 
 /** Adds the RAM regions for bytes of RAM (a MiB multiple). */
 int __must_check arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err);
@@ -55,6 +57,9 @@ struct arch_parts {
 	struct bus *mmio, *pio; /* pio: unused where there are no ports */
 	struct loop *loop;      /* where a chip in this process hears of its lines */
 	unsigned nr_cpus, nr_lines;
+	bool baseline_cpu; /* CPUs of one fixed model, as far as the host can hide its own */
+	bool fixed_clock;  /* KVM's own clock, where it has one, starts at clock_s */
+	uint32_t clock_s;  /* seconds since 1970 */
 };
 
 /** Creates the interrupt chip and puts its registers on the buses. Before vCPUs are created. */
@@ -84,6 +89,7 @@ struct arch_boot {
 	const char *cmdline;
 	const uint8_t *rng_seed; /* for the guest's generator, rng_seed_len bytes; NULL: none */
 	unsigned rng_seed_len;
+	bool fixed_seed;          /* the same seed in each run: nothing else may be random */
 	const struct arch_vm *av; /* ready */
 };
 
@@ -120,6 +126,15 @@ int __must_check arch_dump_tables(const struct guest_memory *gm, const struct ar
 int __must_check arch_dump_fdt(const struct guest_memory *gm, const struct arch_payload *payload,
 	const char *path, struct err *err);
 
+/** Takes a part of what a guest is given, called name ("cpuid"). */
+typedef void (*arch_measure_fn)(void *ctx, const char *name, const void *bytes, size_t len);
+/** Puts all that arch_load wrote beside kernel and initrd. */
+void arch_measure(const struct guest_memory *gm, const struct arch_payload *payload,
+	arch_measure_fn put, void *ctx);
+/** Puts what a CPU says of itself, as far as the hypervisor tells. After arch_vm_ready. */
+int __must_check arch_vcpu_measure(
+	struct arch_vm *av, struct hv_vcpu *cpu, arch_measure_fn put, void *ctx, struct err *err);
+
 /** Gives the first vCPU its first registers. The others wait to be started by it. */
 int __must_check arch_vcpu_enter(
 	struct arch_vm *av, struct hv_vcpu *cpu, const struct arch_entry *entry, struct err *err);
@@ -138,7 +153,10 @@ void arch_page_clean(const void *p, size_t len);
 void arch_on_sbi(struct arch_vm *av, struct hv_exit *exit, const struct guest_memory *gm,
 	void (*put)(void *ctx, const void *buf, size_t len), void *ctx);
 
-/** Words that no_acpi adds to the kernel command line, or "". buf of len bytes. */
+/** A write to a register of the CPU that the hypervisor handed on. vCPU thread. */
+void arch_on_wrmsr(struct arch_vm *av, struct hv_exit *exit, const struct guest_memory *gm);
+
+/** Words that no_acpi and fixed_seed add to the kernel command line, or "". buf of len bytes. */
 void arch_cmdline_words(const struct arch_boot *boot, char *buf, size_t len);
 
 /**

@@ -70,6 +70,7 @@ enum hv_exit_kind {
 	HV_EXIT_SYSTEM,   /* PSCI, SBI: power off, reset, crash */
 	HV_EXIT_EOI,      /* end of interrupt of a line with a user-space irq chip */
 	HV_EXIT_SBI,      /* a riscv64 guest's call to firmware that KVM does not serve */
+	HV_EXIT_WRMSR,    /* an x86 guest writes a register that is not KVM's to serve */
 	HV_EXIT_FAILED,   /* the host cannot go on with this vCPU: err text in reason */
 	HV_EXIT_NR,
 };
@@ -97,6 +98,11 @@ struct hv_exit {
 			uint64_t ext, func, arg[6];
 			uint64_t *ret; /* [2]: error and value; hold "not supported" and 0 */
 		} sbi;
+		struct {
+			uint32_t index;
+			uint64_t value;
+			uint8_t *error; /* 1, which is a fault in the guest; 0: taken */
+		} wrmsr;
 		char reason[160];
 	};
 };

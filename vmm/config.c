@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "vmm/fixed.h"
 
 void config_init(struct config *c)
 {
@@ -38,6 +39,7 @@ void config_fini(struct config *c)
 	free(c->dump_tables);
 	free(c->dump_fdt);
 	free(c->kvm_device);
+	free(c->seed);
 }
 
 /** Numbers serials that were not given one, and refuses the same place twice. */
@@ -153,11 +155,15 @@ static unsigned config_nr_virtio(const struct config *c)
 
 int config_complete(struct config *c, struct err *err)
 {
-	unsigned n = config_nr_virtio(c);
+	unsigned n;
 	int rc;
 
 	if (!c->kernel)
 		return err_set(err, EINVAL, "run: no KERNEL given");
+	rc = fixed_complete(c, err);
+	if (rc)
+		return rc;
+	n = config_nr_virtio(c);
 	if (c->no_acpi && !arch_has_acpi)
 		return err_set(err, EINVAL, "--no-acpi: %s machines have no ACPI", arch_name);
 	if (c->dump_fdt && !arch_has_fdt)

@@ -46,6 +46,8 @@ struct foreign_config {
 	bool type_seen;
 };
 
+enum cpu_model { CPU_MODEL_HOST, CPU_MODEL_BASELINE };
+
 struct config {
 	char *kernel, *initrd, *name, *dump_tables, *dump_fdt, *kvm_device;
 	char **params;
@@ -58,6 +60,13 @@ struct config {
 	unsigned nr_disks;
 	struct foreign_config foreign[CONFIG_MAX_FOREIGN];
 	unsigned nr_foreign;
+	uint64_t clock_s;   /* where the guest's time of day begins, seconds since 1970 */
+	bool clock_seen;    /* else it is the host's */
+	char *seed;         /* what the guest's entropy is made of; NULL: the host's */
+	unsigned cpu_model; /* enum cpu_model */
+	bool cpu_model_seen;
+	bool deterministic; /* all of them, and ids of disks, where nothing else is said */
+	bool print_hash;    /* instead of running it */
 	bool disable_sandbox;
 	bool no_rng, no_acpi, force;
 	unsigned log_level; /* enum log_level */

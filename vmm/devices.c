@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vhost-user/front.h"
+#include "vmm/fixed.h"
 #include "vmm/foreign.h"
 #include "vmm/vm.h"
 
@@ -165,13 +166,18 @@ static int devices_make_uarts(struct vm *vm, struct err *err)
 static int devices_make_rtc(struct vm *vm, unsigned at, struct err *err)
 {
 	const struct dev_desc *d = &vm->dev[at];
+	const struct rtc_clock *clock = &rtc_host_clock;
 	int rc;
 
+	if (vm->cfg->clock_seen) {
+		fixed_clock_start(&vm->clock, &vm->clock_start_ns, vm->cfg->clock_s);
+		clock = &vm->clock;
+	}
 	if (d->kind == DEV_RTC_PL031) {
-		rc = pl031_create(vm->loop, &rtc_host_clock, &vm->line[at], &vm->pl031, err);
+		rc = pl031_create(vm->loop, clock, &vm->line[at], &vm->pl031, err);
 		return rc ? rc : devices_add_bus(vm, d, &pl031_bus_ops, vm->pl031, err);
 	}
-	rc = goldfish_rtc_create(vm->loop, &rtc_host_clock, &vm->line[at], &vm->goldfish, err);
+	rc = goldfish_rtc_create(vm->loop, clock, &vm->line[at], &vm->goldfish, err);
 	return rc ? rc : devices_add_bus(vm, d, &goldfish_rtc_bus_ops, vm->goldfish, err);
 }
 
@@ -305,12 +311,17 @@ int devices_create(struct vm *vm, struct err *err)
 		.pio = &vm->pio,
 		.loop = vm->loop,
 		.nr_cpus = (unsigned)vm->cfg->cpus,
+		.baseline_cpu = vm->cfg->cpu_model == CPU_MODEL_BASELINE,
+		.fixed_clock = vm->cfg->clock_seen,
+		.clock_s = (uint32_t)vm->cfg->clock_s,
 	};
 	int rc;
 
 	devices_describe(vm);
 	parts.nr_lines = devices_nr_lines(vm);
 	rc = arch_vm_create(&parts, &vm->arch, err);
+	if (vm->cfg->print_hash)
+		return rc;
 	if (!rc)
 		rc = devices_make_lines(vm, err);
 	if (!rc)

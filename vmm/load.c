@@ -15,9 +15,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "vmm/fixed.h"
 #include "vmm/vm.h"
-
-#define RNG_SEED_LEN 64
 
 int load_open(struct vm *vm, struct err *err)
 {
@@ -43,6 +42,7 @@ static struct arch_boot load_boot(struct vm *vm)
 		.initrd_fd = vm->load.initrd_fd,
 		.kernel_path = vm->cfg->kernel,
 		.initrd_path = vm->cfg->initrd,
+		.fixed_seed = vm->cfg->seed,
 		.av = vm->arch,
 	};
 }
@@ -78,6 +78,18 @@ static void load_free_text(char **text)
 	free(*text);
 }
 
+/** Fills in what the guest's generator begins with. */
+static int load_seed(const struct config *cfg, uint8_t seed[FIXED_SEED_LEN], struct err *err)
+{
+	if (cfg->seed)
+		fixed_seed(cfg->seed, seed);
+	else if (cfg->print_hash)
+		memset(seed, 0, FIXED_SEED_LEN); /* another one each time: not of the digest */
+	else if (getrandom(seed, FIXED_SEED_LEN, 0) != FIXED_SEED_LEN)
+		return err_errno(err, errno, "entropy for the guest");
+	return 0;
+}
+
 /** What depends on the devices. */
 static int load_around(struct vm *vm, struct err *err)
 {
@@ -85,7 +97,7 @@ static int load_around(struct vm *vm, struct err *err)
 	__cleanup(load_free_text) char *words = malloc(words_len);
 	__cleanup(load_free_text) char *cmdline = NULL;
 	struct arch_boot boot = load_boot(vm);
-	uint8_t seed[RNG_SEED_LEN];
+	uint8_t seed[FIXED_SEED_LEN];
 	int rc;
 
 	if (!words)
@@ -95,21 +107,23 @@ static int load_around(struct vm *vm, struct err *err)
 	if (!cmdline)
 		return err_errno(err, ENOMEM, "--params");
 	log_debug("command line: %s", cmdline);
-	/* Never blocks for long: the host has booted. */
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		return err_errno(err, errno, "entropy for the guest");
+	rc = load_seed(vm->cfg, seed, err);
+	if (rc)
+		return rc;
 	boot.cmdline = cmdline;
 	boot.rng_seed = seed;
 	boot.rng_seed_len = sizeof(seed);
 	rc = arch_load(&vm->gm, &boot, &vm->load.payload, &vm->entry, err);
 	explicit_bzero(seed, sizeof(seed));
-	if (rc == -E2BIG && *words)
+	if (rc == -E2BIG && vm->cfg->no_acpi)
 		return err_prefix(err, rc, "--no-acpi: %u devices are named on the command line",
 			vm->nr_virtio);
 	if (!rc && vm->cfg->dump_tables)
 		rc = arch_dump_tables(&vm->gm, &boot, &vm->load.payload, vm->cfg->dump_tables, err);
 	if (!rc && vm->cfg->dump_fdt)
 		rc = arch_dump_fdt(&vm->gm, &vm->load.payload, vm->cfg->dump_fdt, err);
+	if (!rc && vm->cfg->print_hash)
+		rc = measure(vm, &boot, err);
 	return rc;
 }
 

@@ -87,6 +87,11 @@ static int main_run_machine(const struct config *cfg)
 		log_error("%s", err.msg);
 		return (int)status;
 	}
+	if (cfg->print_hash) {
+		printf("%s\n", vm->hash);
+		vm_destroy(vm);
+		return STATUS_OK;
+	}
 	status = vm_run(vm, &err);
 	sig = vm->end_signal;
 	log_at(LOG_ERROR, "%s", err.msg);

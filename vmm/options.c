@@ -191,6 +191,48 @@ static int option_vhost_user(const char *opt, const char *value, struct config *
 	return 0;
 }
 
+static int option_clock(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	if (parse_u64(value, 0, UINT32_MAX, &c->clock_s))
+		return err_set(
+			err, EINVAL, "%s: '%s' is not a number of seconds below 2^32", opt, value);
+	c->clock_seen = true;
+	return 0;
+}
+
+static int option_seed(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	return option_string(opt, value, &c->seed, err);
+}
+
+static int option_cpu_model(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	static const char *const names[] = { "host", "baseline" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(value, names[i])) {
+			c->cpu_model = i;
+			c->cpu_model_seen = true;
+			return 0;
+		}
+	}
+	return err_set(err, EINVAL, "%s: '%s' is not host or baseline", opt, value);
+}
+
+static int option_deterministic(const char *opt __unused, const char *value __unused,
+	struct config *c, struct err *err __unused)
+{
+	c->deterministic = true;
+	return 0;
+}
+
+static int option_print_hash(const char *opt __unused, const char *value __unused, struct config *c,
+	struct err *err __unused)
+{
+	c->print_hash = true;
+	return 0;
+}
+
 static int option_disable_sandbox(const char *opt __unused, const char *value __unused,
 	struct config *c, struct err *err __unused)
 {
@@ -325,6 +367,29 @@ static const struct option options[] = {
 	{ "timeout", 0, "SECONDS", option_timeout,
 		"End the machine with status 37 when it still runs after this time.", false },
 	{ "name", 0, "NAME", option_name, "Name of the machine, in log lines and in ps.", false },
+	{ "clock", 0, "SECONDS", option_clock,
+		"The time of day at which the guest begins, in seconds since 1970 (UTC). Default: "
+		"the host's time.",
+		false },
+	{ "seed", 0, "TEXT", option_seed,
+		"Entropy for the guest's generator and for the place of its kernel is made of TEXT "
+		"instead of the host's; there is no entropy device, and on x86_64 the command "
+		"line gets nokaslr. Such a guest has no secrets.",
+		false },
+	{ "cpu-model", 0, "MODEL", option_cpu_model,
+		"host (the default): all that the host's CPUs have and KVM offers. baseline: "
+		"x86-64-v2, Armv8.0 or rv64gc, as far as KVM can hide the rest.",
+		false },
+	{ "deterministic", 0, NULL, option_deterministic,
+		"The guest sees the same in each run: --clock 315532800 (the year 1980), --seed "
+		"mayfly, --cpu-model baseline, and ids of disks made of --name and their number, "
+		"where other options do not say them. How long instructions take is not fixed.",
+		false },
+	{ "print-hash", 0, NULL, option_print_hash,
+		"Print one SHA-256 over what the guest would be given (kernel, initrd, command "
+		"line, firmware tables, memory map, CPUs) and do not run it; --log-level info "
+		"shows the parts.",
+		false },
 	{ "dump-tables", 0, "DIR", option_dump_tables,
 		"Write the firmware tables that the guest is given as files in DIR.", false },
 	{ "dump-device-tree-blob", 0, "PATH", option_dump_fdt,

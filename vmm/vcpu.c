@@ -69,6 +69,11 @@ static void vcpu_on_sbi(struct vcpu *cpu, struct hv_exit *exit)
 	arch_on_sbi(cpu->vm->arch, exit, &cpu->vm->gm, devices_console_put, cpu->vm);
 }
 
+static void vcpu_on_wrmsr(struct vcpu *cpu, struct hv_exit *exit)
+{
+	arch_on_wrmsr(cpu->vm->arch, exit, &cpu->vm->gm);
+}
+
 static const vcpu_handler handler[HV_EXIT_NR] = {
 	[HV_EXIT_MMIO] = vcpu_on_mmio,
 	[HV_EXIT_PIO] = vcpu_on_pio,
@@ -77,6 +82,7 @@ static const vcpu_handler handler[HV_EXIT_NR] = {
 	[HV_EXIT_SYSTEM] = vcpu_on_system,
 	[HV_EXIT_EOI] = vcpu_on_nothing, /* all lines are edges */
 	[HV_EXIT_SBI] = vcpu_on_sbi,
+	[HV_EXIT_WRMSR] = vcpu_on_wrmsr,
 	[HV_EXIT_FAILED] = vcpu_on_failed,
 };
 

@@ -90,7 +90,7 @@ static int vm_open_hypervisor(struct vm *vm, struct err *err)
 		if (c->required && !hv_cap(vm->hv, c->cap))
 			return err_set(err, ENOSYS, "KVM: this host has no %s, needed for %s",
 				c->name, c->use);
-	if (vm->cfg->force || !arch_probe_suspect())
+	if (vm->cfg->force || vm->cfg->print_hash || !arch_probe_suspect())
 		return 0;
 	rc = probe_speed(vm->hv, &speed, err);
 	if (!rc && speed.emulated)
@@ -143,7 +143,7 @@ static int vm_build(struct vm *vm, struct err *err)
 	unsigned long type;
 	int rc = load_open(vm, err);
 
-	if (!rc)
+	if (!rc && !vm->cfg->print_hash)
 		rc = procs_start(vm, err);
 	if (rc)
 		return rc;
@@ -153,7 +153,7 @@ static int vm_build(struct vm *vm, struct err *err)
 		return rc;
 	vm->end_status = STATUS_FAILED;
 	rc = 0;
-	if (vm->nr_procs || vm->cfg->nr_foreign)
+	if (vm->nr_procs || (vm->cfg->nr_foreign && !vm->cfg->print_hash))
 		rc = vm_share_ram(vm, err);
 	if (!rc)
 		rc = arch_add_ram(&vm->gm, vm->cfg->mem_mib * MIB, err);
@@ -174,7 +174,7 @@ static int vm_build(struct vm *vm, struct err *err)
 		rc = vm_create_cpus(vm, err);
 	if (!rc)
 		rc = arch_vm_ready(vm->arch, err);
-	if (!rc)
+	if (!rc && !vm->cfg->print_hash)
 		rc = devices_bind(vm, err);
 	if (!rc)
 		rc = load_finish(vm, err);

@@ -14,6 +14,7 @@
 #include "arch/arch.h"
 #include "base/chardev.h"
 #include "base/loop.h"
+#include "base/sha256.h"
 #include "bus/bus.h"
 #include "devices/goldfish_rtc.h"
 #include "devices/pl031.h"
@@ -79,6 +80,8 @@ struct vm {
 	unsigned nr_virtio;
 	struct pl031 *pl031;
 	struct goldfish_rtc *goldfish;
+	struct rtc_clock clock; /* theirs, where it does not begin with the host's time */
+	uint64_t clock_start_ns;
 	uint8_t *pages; /* register pages of the virtio devices */
 	size_t pages_len;
 	int ack_fd; /* where plain InterruptACKs go */
@@ -90,6 +93,8 @@ struct vm {
 	struct vcpu *cpu;
 	unsigned nr_cpus;
 
+	char hash[2 * SHA256_LEN + 1]; /* --print-hash: of all that the guest is given */
+
 	int end_fd;         /* eventfd: signalled when the end is set */
 	atomic_bool ending; /* vCPUs stop when they see it */
 	pthread_mutex_t end_lock;
@@ -100,7 +105,8 @@ struct vm {
 };
 
 /**
- * Opens, builds and loads all that cfg asks for; nothing runs yet. Returns STATUS_OK, or
+ * Opens, builds and loads all that cfg asks for; nothing runs yet. With cfg->print_hash there
+ * are no devices behind their registers, and it cannot be run. Returns STATUS_OK, or
  * STATUS_NO_HYPERVISOR or STATUS_FAILED with err.
  */
 enum status __must_check vm_create(const struct config *cfg, struct vm **ret, struct err *err);
@@ -128,6 +134,10 @@ int __must_check load_start(struct vm *vm, struct err *err);
 int __must_check load_finish(struct vm *vm, struct err *err);
 /** After any failure, too. */
 void load_fini(struct vm *vm);
+
+/* ---- measure.c ---- */
+/** Fills in vm->hash. boot is what arch_load was given, with its files open. */
+int __must_check measure(struct vm *vm, const struct arch_boot *boot, struct err *err);
 
 /* ---- vcpu.c ---- */
 int __must_check vcpu_start_all(struct vm *vm, struct err *err);

@@ -26,8 +26,16 @@ struct arch_vm {
 	unsigned nr_cpus;
 	int gic_fd; /* owned */
 	unsigned gic_version;
-	bool pmu;
+	bool pmu, baseline_cpu;
 };
+
+/* ---- cpu.c ---- */
+#define CPU_REG_MPIDR ARM64_SYS_REG(3, 0, 0, 0, 5)
+/** Registers of a CPU that does not run. Returns 0 or -errno. */
+int __must_check cpu_set(struct hv_vcpu *cpu, uint64_t id, uint64_t value);
+int __must_check cpu_get(struct hv_vcpu *cpu, uint64_t id, uint64_t *ret);
+/** Takes from what the CPU says of itself all that KVM lets go and Armv8.0 does not have. */
+void cpu_hide(struct hv_vcpu *cpu);
 
 /* ---- gic.c ---- */
 /** The newest GIC that the host's KVM has, with room for nr_lines SPIs. */

@@ -18,7 +18,6 @@
 
 #define REG_CORE(name)                                                                             \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))
-#define REG_MPIDR ARM64_SYS_REG(3, 0, 0, 0, 5)
 
 const char *const arch_name = "aarch64";
 const enum dev_kind dt_rtc_kind = DEV_RTC_PL031;
@@ -62,7 +61,8 @@ int arch_vm_create(const struct arch_parts *parts, struct arch_vm **ret, struct 
 	av->hv = parts->hv;
 	av->vm = parts->vm;
 	av->nr_cpus = parts->nr_cpus;
-	av->pmu = hv_cap(av->hv, KVM_CAP_ARM_PMU_V3);
+	av->baseline_cpu = parts->baseline_cpu;
+	av->pmu = !av->baseline_cpu && hv_cap(av->hv, KVM_CAP_ARM_PMU_V3);
 	rc = gic_create(av, parts->nr_lines, err);
 	if (rc) {
 		arch_vm_destroy(av);
@@ -80,7 +80,7 @@ void arch_vm_destroy(struct arch_vm *av)
 	free(av);
 }
 
-/** All that the host's CPUs have and KVM can give. */
+/** All that the host's CPUs have and KVM can give; of the baseline model, what all have. */
 static void cpu_features(const struct arch_vm *av, struct kvm_vcpu_init *init)
 {
 	static const struct {
@@ -92,7 +92,7 @@ static void cpu_features(const struct arch_vm *av, struct kvm_vcpu_init *init)
 		{ KVM_CAP_ARM_SVE, KVM_ARM_VCPU_SVE },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+	for (size_t i = 0; !av->baseline_cpu && i < ARRAY_SIZE(wanted); i++)
 		if (hv_cap(av->hv, wanted[i].cap))
 			init->features[0] |= 1U << wanted[i].feature;
 	init->features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;
@@ -115,6 +115,8 @@ int arch_vcpu_init(struct arch_vm *av, struct hv_vcpu *cpu, unsigned id, struct 
 		rc = hv_vcpu_ioctl(cpu, KVM_ARM_VCPU_FINALIZE, &sve);
 	if (rc)
 		return err_errno(err, -rc, "KVM: cannot set up the CPU");
+	if (av->baseline_cpu)
+		cpu_hide(cpu);
 	av->cpu[id] = cpu;
 	return 0;
 }
@@ -148,20 +150,6 @@ int arch_irq_bind(struct arch_vm *av, uint32_t gsi, int fd)
 	return hv_irqfd(av->vm, gsi, fd); /* KVM's own routes: gsi n is SPI n */
 }
 
-static int cpu_set(struct hv_vcpu *cpu, uint64_t id, uint64_t value)
-{
-	struct kvm_one_reg r = { .id = id, .addr = (uintptr_t)&value };
-
-	return hv_vcpu_ioctl(cpu, KVM_SET_ONE_REG, &r);
-}
-
-static int cpu_get(struct hv_vcpu *cpu, uint64_t id, uint64_t *ret)
-{
-	struct kvm_one_reg r = { .id = id, .addr = (uintptr_t)ret };
-
-	return hv_vcpu_ioctl(cpu, KVM_GET_ONE_REG, &r);
-}
-
 /** As KVM makes it: EL1, interrupts masked, MMU off, all registers 0. */
 int arch_vcpu_enter(struct arch_vm *av __unused, struct hv_vcpu *cpu,
 	const struct arch_entry *entry, struct err *err)
@@ -188,7 +176,7 @@ int dt_isa_describe(
 	if (!isa)
 		return err_errno(err, ENOMEM, "device tree");
 	for (unsigned i = 0; i < av->nr_cpus; i++) {
-		int rc = cpu_get(av->cpu[i], REG_MPIDR, &isa->mpidr[i]);
+		int rc = cpu_get(av->cpu[i], CPU_REG_MPIDR, &isa->mpidr[i]);
 
 		if (rc)
 			return err_errno(err, -rc, "KVM: cannot read CPU registers");

@@ -21,6 +21,7 @@
 const char *const arch_uart_tty = "ttyS";
 const bool arch_has_acpi = false;
 const bool arch_has_fdt = true;
+const uint64_t arch_baseline_mem_mib = UINT64_MAX; /* address bits are the host's */
 
 int arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err)
 {
@@ -187,16 +188,25 @@ int arch_load(struct guest_memory *gm, const struct arch_boot *boot,
 
 /* ---- dumps ---- */
 
+/** The tree as it was written; nothing runs yet. */
+static const uint8_t *dt_written(
+	const struct guest_memory *gm, const struct arch_payload *p, size_t *ret_len)
+{
+	const uint8_t *fdt = gm_slice(gm, p->tables, DT_ROOM);
+
+	BUG_ON(!fdt);
+	*ret_len = __builtin_bswap32(le32_get(fdt + 4));
+	BUG_ON(*ret_len < FDT_MAGIC_LEN || *ret_len > DT_ROOM);
+	return fdt;
+}
+
 static int dt_dump(const struct guest_memory *gm, const struct arch_payload *p, const char *opt,
 	const char *path, struct err *err)
 {
-	const uint8_t *fdt = gm_slice(gm, p->tables, DT_ROOM);
-	uint32_t len;
+	size_t len;
+	const uint8_t *fdt = dt_written(gm, p, &len);
 	int rc;
 
-	BUG_ON(!fdt);
-	len = __builtin_bswap32(le32_get(fdt + 4));
-	BUG_ON(len < FDT_MAGIC_LEN || len > DT_ROOM); /* our own, and nothing runs yet */
 	fd_auto int fd = fd_open(opt, path, O_WRONLY | O_CREAT | O_TRUNC, err);
 	if (fd < 0)
 		return fd;
@@ -218,6 +228,21 @@ int arch_dump_fdt(const struct guest_memory *gm, const struct arch_payload *payl
 	const char *path, struct err *err)
 {
 	return dt_dump(gm, payload, "--dump-device-tree-blob", path, err);
+}
+
+void arch_measure(const struct guest_memory *gm, const struct arch_payload *payload,
+	arch_measure_fn put, void *ctx)
+{
+	size_t len;
+	const uint8_t *fdt = dt_written(gm, payload, &len);
+
+	put(ctx, "tables", fdt, len);
+}
+
+/* Clocks are devices here. */
+void arch_on_wrmsr(struct arch_vm *av __unused, struct hv_exit *exit __unused,
+	const struct guest_memory *gm __unused)
+{
 }
 
 /* KVM needs a processor that can virtualize here: nothing is suspected, and run does not probe. */

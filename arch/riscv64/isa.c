@@ -86,6 +86,23 @@ bool riscv_isa_has(struct hv_vcpu *cpu, unsigned n)
 	return !riscv_get(cpu, RISCV_REG_ISA_EXT(n), &v) && v;
 }
 
+/* rv64gc as profiles count it today, and the timer that kernels set without a firmware call. */
+static const char *const isa_baseline[] = { "i", "m", "a", "f", "d", "c", "zicntr", "zicsr",
+	"zifencei", "zihpm", "sstc", "ssaia" };
+
+void riscv_isa_hide(struct hv_vcpu *cpu)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(isa_names); i++) {
+		bool keep = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(isa_baseline); k++)
+			keep |= !strcmp(isa_names[i], isa_baseline[k]);
+		/* Some cannot be taken away: what is left is told to the guest. */
+		if (!keep && riscv_isa_has(cpu, i))
+			(void)!riscv_set(cpu, RISCV_REG_ISA_EXT(i), 0);
+	}
+}
+
 /** Single letters, then those of the unprivileged volume, then the supervisor's and machine's. */
 static unsigned isa_rank(const char *name)
 {

@@ -59,6 +59,7 @@ int arch_vm_create(const struct arch_parts *parts, struct arch_vm **ret, struct 
 	av->vm = parts->vm;
 	av->loop = parts->loop;
 	av->nr_cpus = parts->nr_cpus;
+	av->baseline_cpu = parts->baseline_cpu;
 	av->nr_sources = MAX(parts->nr_lines, 2U) - 1; /* line 0 is none */
 	av->aia_fd = -1;
 	rc = chip_create(av, parts->mmio, err);
@@ -78,9 +79,37 @@ void arch_vm_destroy(struct arch_vm *av)
 	free(av);
 }
 
+/* What a CPU says of its maker, by firmware calls. */
+static const unsigned machine_ids[] = { RISCV_CONFIG_VENDOR, RISCV_CONFIG_ARCH, RISCV_CONFIG_IMP };
+
+/** The baseline model: no maker, and an ISA that all have. */
+static void machine_hide(struct hv_vcpu *cpu)
+{
+	/* Older hosts let nobody set them; the digest has what there is. */
+	for (size_t i = 0; i < ARRAY_SIZE(machine_ids); i++)
+		(void)!riscv_set(cpu, RISCV_REG_CONFIG(machine_ids[i]), 0);
+	riscv_isa_hide(cpu);
+}
+
+int arch_vcpu_measure(struct arch_vm *av __unused, struct hv_vcpu *cpu, arch_measure_fn put,
+	void *ctx, struct err *err __unused)
+{
+	uint64_t id[ARRAY_SIZE(machine_ids)] = { 0 };
+	struct riscv_isa isa;
+
+	for (size_t i = 0; i < ARRAY_SIZE(machine_ids); i++)
+		(void)!riscv_get(cpu, RISCV_REG_CONFIG(machine_ids[i]), &id[i]);
+	riscv_isa_read(cpu, &isa);
+	put(ctx, "ids", id, sizeof(id));
+	put(ctx, "isa", isa.isa, strlen(isa.isa));
+	return 0;
+}
+
 int arch_vcpu_init(struct arch_vm *av, struct hv_vcpu *cpu, unsigned id, struct err *err __unused)
 {
 	av->cpu[id] = cpu;
+	if (av->baseline_cpu)
+		machine_hide(cpu);
 	/* Off unless asked for; older hosts do not know it, and their guests do without. */
 	(void)!riscv_set(cpu, RISCV_REG_SBI_EXT(RISCV_SBI_DBCN), 1);
 	return 0;

@@ -24,14 +24,17 @@
 #define RISCV_REG_ISA_EXT(n) RISCV_REG(7, n)
 #define RISCV_REG_SBI_EXT(n) RISCV_REG(8, n)
 
-#define RISCV_CONFIG_CBOM 1 /* bytes */
-#define RISCV_CONFIG_CBOZ 5
-#define RISCV_CONFIG_SATP 6
-#define RISCV_CORE_PC     0
-#define RISCV_CORE_A0     10
-#define RISCV_CORE_A1     11
-#define RISCV_TIMER_HZ    0
-#define RISCV_SBI_DBCN    9
+#define RISCV_CONFIG_CBOM   1 /* bytes */
+#define RISCV_CONFIG_VENDOR 2 /* mvendorid, marchid and mimpid */
+#define RISCV_CONFIG_ARCH   3
+#define RISCV_CONFIG_IMP    4
+#define RISCV_CONFIG_CBOZ   5
+#define RISCV_CONFIG_SATP   6
+#define RISCV_CORE_PC       0
+#define RISCV_CORE_A0       10
+#define RISCV_CORE_A1       11
+#define RISCV_TIMER_HZ      0
+#define RISCV_SBI_DBCN      9
 
 /*
  * Sources that AIA serves: each takes an identity of the CPU's interrupt file, and identity 1 is
@@ -65,6 +68,7 @@ struct arch_vm {
 	struct loop *loop;
 	struct hv_vcpu *cpu[ARCH_MAX_CPUS]; /* borrowed, nr_cpus of them once ready */
 	unsigned nr_cpus, nr_sources;
+	bool baseline_cpu;
 	int aia_fd;                                   /* owned; -1: a PLIC in this process */
 	uint32_t aia_ids;                             /* interrupt identities of an IMSIC file */
 	struct plic *plic;                            /* owned; NULL: AIA in KVM */
@@ -88,6 +92,8 @@ struct riscv_isa {
 };
 /** What KVM gives the CPU. */
 void riscv_isa_read(struct hv_vcpu *cpu, struct riscv_isa *ret);
+/** Takes from it all that KVM lets go, but for what the baseline model has. */
+void riscv_isa_hide(struct hv_vcpu *cpu);
 /** Does KVM give the CPU extension number n? */
 bool riscv_isa_has(struct hv_vcpu *cpu, unsigned n);
 

@@ -10,9 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/x86.h"
-
-#define CPUID_MAX_ENTRIES 256
 
 #define LEAF1_ECX_MONITOR      BIT(3)
 #define LEAF1_ECX_VMX          BIT(5)
@@ -22,18 +21,8 @@
 #define LEAF1_EDX_HTT          BIT(28)
 #define LEAF80000001_ECX_SVM   BIT(2)
 
-#define CPUID_KVM        0x40000000U
 #define CPUID_KVM_TIMING 0x40000010U /* EAX: TSC kHz, EBX: local APIC bus kHz */
 #define KVM_APIC_BUS_KHZ 1000000U
-
-/* struct kvm_cpuid2 with its entries. */
-struct x86_cpuid {
-	struct {
-		uint32_t nent, padding;
-	} head;
-	struct kvm_cpuid_entry2 entry[CPUID_MAX_ENTRIES];
-};
-_Static_assert(offsetof(struct x86_cpuid, entry) == sizeof(struct kvm_cpuid2), "as KVM reads it");
 
 /** Bits of an APIC id that tell nr_cpus cores apart. */
 static uint32_t cpuid_core_bits(unsigned nr_cpus)
@@ -45,7 +34,7 @@ static uint32_t cpuid_core_bits(unsigned nr_cpus)
 	return bits;
 }
 
-static struct kvm_cpuid_entry2 *cpuid_find(struct x86_cpuid *c, uint32_t leaf, uint32_t index)
+struct kvm_cpuid_entry2 *cpuid_find(struct x86_cpuid *c, uint32_t leaf, uint32_t index)
 {
 	for (uint32_t i = 0; i < c->head.nent; i++)
 		if (c->entry[i].function == leaf && c->entry[i].index == index)
@@ -53,8 +42,7 @@ static struct kvm_cpuid_entry2 *cpuid_find(struct x86_cpuid *c, uint32_t leaf, u
 	return NULL;
 }
 
-/** The entry of a leaf, added with zeroes where KVM has none. NULL when the table is full. */
-static struct kvm_cpuid_entry2 *cpuid_need(
+struct kvm_cpuid_entry2 *cpuid_need(
 	struct x86_cpuid *c, uint32_t leaf, uint32_t index, uint32_t flags)
 {
 	struct kvm_cpuid_entry2 *e = cpuid_find(c, leaf, index);
@@ -158,8 +146,8 @@ static void cpuid_free(struct x86_cpuid **c)
 	free(*c);
 }
 
-int x86_set_cpuid(
-	struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus, struct err *err)
+int x86_set_cpuid(struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus, bool baseline,
+	struct err *err)
 {
 	__cleanup(cpuid_free) struct x86_cpuid *c = calloc(1, sizeof(*c));
 	bool deadline = hv_cap(hv, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
@@ -171,6 +159,14 @@ int x86_set_cpuid(
 	rc = hv_ioctl(hv, KVM_GET_SUPPORTED_CPUID, c);
 	if (rc)
 		return err_errno(err, -rc, "KVM: cannot read the CPUID it supports");
+	if (baseline) {
+		rc = cpuid_baseline(c, err);
+		if (rc)
+			return rc;
+		/* Where the processor can scale its counter; elsewhere it is the host's. */
+		if (hv_cap(hv, KVM_CAP_TSC_CONTROL))
+			(void)!hv_vcpu_ioctl(cpu, KVM_SET_TSC_KHZ, (void *)CPUID_BASELINE_TSC_KHZ);
+	}
 	for (uint32_t i = 0; i < c->head.nent; i++)
 		cpuid_leaf(&c->entry[i], id, nr_cpus, deadline);
 	if (cpuid_find(c, 0xb, 0))
@@ -181,4 +177,20 @@ int x86_set_cpuid(
 	cpuid_timing(c, khz > 0 ? (uint32_t)khz : 0);
 	rc = hv_vcpu_ioctl(cpu, KVM_SET_CPUID2, c);
 	return rc ? err_errno(err, -rc, "KVM: cannot set CPUID") : 0;
+}
+
+int arch_vcpu_measure(struct arch_vm *av __unused, struct hv_vcpu *cpu, arch_measure_fn put,
+	void *ctx, struct err *err)
+{
+	__cleanup(cpuid_free) struct x86_cpuid *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return err_errno(err, ENOMEM, "CPUID");
+	c->head.nent = CPUID_MAX_ENTRIES;
+	rc = hv_vcpu_ioctl(cpu, KVM_GET_CPUID2, c);
+	if (rc)
+		return err_errno(err, -rc, "KVM: cannot read CPUID");
+	put(ctx, "cpuid", c->entry, MIN(c->head.nent, CPUID_MAX_ENTRIES) * sizeof(c->entry[0]));
+	return 0;
 }

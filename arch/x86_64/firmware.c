@@ -156,6 +156,9 @@ void arch_cmdline_words(const struct arch_boot *boot, char *buf, size_t len)
 	size_t used = 0;
 
 	buf[0] = '\0';
+	/* Linux here takes its place by the TSC, whatever it was given to take it by. */
+	if (boot->fixed_seed)
+		used += (size_t)snprintf(buf, len, "nokaslr ");
 	if (!boot->no_acpi)
 		return;
 	for (unsigned i = 0; i < boot->nr_devs; i++) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/x86.h"
 #include "devices/power.h"
@@ -17,12 +18,17 @@ const char *const arch_uart_tty = "ttyS";
 
 const bool arch_has_acpi = true;
 const bool arch_has_fdt = false;
+/* Up to where CPUID_BASELINE_ADDRESS_BITS reach, without the hole below 4 GiB. */
+const uint64_t arch_baseline_mem_mib =
+	((1ULL << CPUID_BASELINE_ADDRESS_BITS) - (X86_HIGH_RAM - X86_LOW_RAM_END)) / MIB;
 
 struct arch_vm {
 	struct hv *hv;
 	struct hv_vm *vm;
 	struct ioapic *ioapic; /* owned */
 	unsigned nr_cpus;
+	bool baseline_cpu, fixed_clock;
+	uint32_t clock_s;
 };
 
 int arch_add_ram(struct guest_memory *gm, uint64_t bytes, struct err *err)
@@ -99,6 +105,9 @@ int arch_vm_create(const struct arch_parts *parts, struct arch_vm **ret, struct 
 	av->hv = parts->hv;
 	av->vm = parts->vm;
 	av->nr_cpus = parts->nr_cpus;
+	av->baseline_cpu = parts->baseline_cpu;
+	av->fixed_clock = parts->fixed_clock;
+	av->clock_s = parts->clock_s;
 	/* Only processors that cannot run real mode in a guest use these pages. */
 	rc = hv_vm_ioctl(av->vm, KVM_SET_IDENTITY_MAP_ADDR, (uintptr_t)&identity);
 	if (!rc)
@@ -109,7 +118,9 @@ int arch_vm_create(const struct arch_parts *parts, struct arch_vm **ret, struct 
 		free(av);
 		return err_errno(err, -rc, "KVM: cannot create interrupt chips");
 	}
-	rc = ioapic_create(av->vm, parts->nr_lines, &av->ioapic, err);
+	rc = parts->fixed_clock ? x86_clock_take_over(av->hv, av->vm, err) : 0;
+	if (!rc)
+		rc = ioapic_create(av->vm, parts->nr_lines, &av->ioapic, err);
 	if (rc) {
 		free(av);
 		return rc;
@@ -197,7 +208,7 @@ int arch_load(struct guest_memory *gm, const struct arch_boot *boot,
 
 int arch_vcpu_init(struct arch_vm *av, struct hv_vcpu *cpu, unsigned id, struct err *err)
 {
-	int rc = x86_set_cpuid(av->hv, cpu, id, av->nr_cpus, err);
+	int rc = x86_set_cpuid(av->hv, cpu, id, av->nr_cpus, av->baseline_cpu, err);
 
 	return rc ? rc : x86_set_msrs(cpu, err);
 }
@@ -223,6 +234,22 @@ void arch_on_sbi(struct arch_vm *av __unused, struct hv_exit *exit __unused,
 {
 }
 
+void arch_on_wrmsr(struct arch_vm *av, struct hv_exit *exit, const struct guest_memory *gm)
+{
+	if (av->fixed_clock && x86_clock_answer(exit, gm, av->clock_s))
+		*exit->wrmsr.error = 0;
+}
+
+void arch_measure(const struct guest_memory *gm, const struct arch_payload *payload __unused,
+	arch_measure_fn put, void *ctx)
+{
+	/* Kernels lie above: below is what arch_load wrote, and zeroes. */
+	const void *low = gm_slice(gm, 0, X86_KERNEL_LOW);
+
+	BUG_ON(!low);
+	put(ctx, "tables", low, X86_KERNEL_LOW);
+}
+
 const struct arch_cap arch_caps[] = {
 	{ KVM_CAP_IRQFD, "irqfd", "interrupts", true },
 	{ KVM_CAP_IOEVENTFD, "ioeventfd", "queue notifications", true },
@@ -236,5 +263,8 @@ const struct arch_cap arch_caps[] = {
 	{ KVM_CAP_TSC_DEADLINE_TIMER, "TSC deadline timer", "guest timers without calibration",
 		false },
 	{ KVM_CAP_GET_TSC_KHZ, "TSC frequency", "guest clocks without calibration", false },
+	{ KVM_CAP_X86_MSR_FILTER, "MSR filter", "--clock, --deterministic", false },
+	{ KVM_CAP_TSC_CONTROL, "TSC scaling", "--cpu-model baseline with a fixed TSC frequency",
+		false },
 	{ 0 },
 };

@@ -20,9 +20,18 @@ int __must_check ioapic_create(
 void ioapic_destroy(struct ioapic *ioapic);
 
 /* ---- cpuid.c ---- */
-/** Gives a vCPU the CPUID that guests see. */
-int __must_check x86_set_cpuid(
-	struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus, struct err *err);
+/** Gives a vCPU the CPUID that guests see: the host's, or the baseline model's. */
+int __must_check x86_set_cpuid(struct hv *hv, struct hv_vcpu *cpu, unsigned id, unsigned nr_cpus,
+	bool baseline, struct err *err);
+
+/* ---- clock.c ---- */
+/** From here on the guest's question for the time of day exits. Returns 0 or -errno with err. */
+int __must_check x86_clock_take_over(struct hv *hv, struct hv_vm *vm, struct err *err);
+/**
+ * Was the write the guest's question? Then it is answered: the machine began start_s seconds
+ * after 1970.
+ */
+bool x86_clock_answer(const struct hv_exit *exit, const struct guest_memory *gm, uint32_t start_s);
 
 /* ---- regs.c ---- */
 /** First registers of CPU 0. */

@@ -159,6 +159,13 @@ static void kvm_exit_value(struct kvm_run *run, struct hv_exit *exit)
 	case KVM_EXIT_RISCV_SBI:
 		kvm_exit_sbi(run, exit);
 		return;
+	case KVM_EXIT_X86_WRMSR:
+		exit->kind = HV_EXIT_WRMSR;
+		exit->wrmsr.index = run->msr.index;
+		exit->wrmsr.value = run->msr.data;
+		exit->wrmsr.error = &run->msr.error;
+		run->msr.error = 1;
+		return;
 	case KVM_EXIT_IOAPIC_EOI:
 		exit->kind = HV_EXIT_EOI;
 		return;

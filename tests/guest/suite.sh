@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors), all
+# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors fixed), all
 # without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
@@ -10,9 +10,10 @@ here=${0%/*}
 . "$here/block.sh"
 . "$here/console.sh"
 . "$here/errors.sh"
+. "$here/fixed.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot power block console errors
+[ $# -gt 0 ] || set -- boot power block console errors fixed
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -20,6 +21,7 @@ for name; do
 	block) run_tests $BLOCK ;;
 	console) run_tests $CONSOLE ;;
 	errors) run_tests $ERRORS ;;
+	fixed) run_tests $FIXED ;;
 	*) run_tests "$name" ;;
 	esac
 done

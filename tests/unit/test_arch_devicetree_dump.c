@@ -148,6 +148,50 @@ static void a_file_that_cannot_be_written_whole_is_refused(void **state)
 	assert_int_equal(unlink(t->path), 0);
 }
 
+static void two_machines_of_one_seed_have_the_same_tree(void **state)
+{
+	static const uint8_t seed[64] = { 1, 2, 3 };
+	struct dp *t = *state;
+	uint8_t *first;
+	size_t len;
+
+	t->dr->boot.rng_seed = seed;
+	t->dr->boot.rng_seed_len = sizeof(seed);
+	dr_loads(t->dr);
+	len = fdt_totalsize(dr_fdt(t->dr));
+	first = malloc(len);
+	memcpy(first, dr_fdt(t->dr), len);
+	/* Another machine, in RAM that held something else. */
+	dr_machine(t->dr, 2);
+	dr_ram(t->dr, DR_RAM);
+	memset(t->dr->gm.region[0].host, 0x5a, DR_RAM);
+	dr_loads(t->dr);
+	assert_int_equal(fdt_totalsize(dr_fdt(t->dr)), len);
+	assert_memory_equal(first, dr_fdt(t->dr), len);
+	free(first);
+}
+
+struct dp_measured {
+	const void *bytes;
+	size_t len;
+};
+
+static void dp_put(void *ctx, const char *name, const void *bytes, size_t len)
+{
+	assert_string_equal(name, "tables");
+	*(struct dp_measured *)ctx = (struct dp_measured){ bytes, len };
+}
+
+static void the_tree_is_measured_whole_and_no_more(void **state)
+{
+	struct dp *t = *state;
+	struct dp_measured seen = { 0 };
+
+	arch_measure(&t->dr->gm, &t->dr->payload, dp_put, &seen);
+	assert_ptr_equal(seen.bytes, dr_fdt(t->dr));
+	assert_int_equal(seen.len, fdt_totalsize(dr_fdt(t->dr)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +202,8 @@ int main(void)
 		DP_TEST(a_place_that_is_not_there_is_named),
 		DP_TEST(a_path_that_is_too_long_is_not_cut),
 		DP_TEST(a_file_that_cannot_be_written_whole_is_refused),
+		DP_TEST(two_machines_of_one_seed_have_the_same_tree),
+		DP_TEST(the_tree_is_measured_whole_and_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,78 @@ static void an_extension_is_asked_for_by_its_number(void **state __unused)
 	assert_false(riscv_isa_has(dr_vcpu(0), RISCV_ISA_SVPBMT));
 }
 
+/** The value that the CPU was last given for an extension or register; -1: none. */
+static int it_set(unsigned type, unsigned n)
+{
+	int v = -1;
+
+	for (unsigned i = 0; i < kl.nr; i++)
+		if (kl.call[i].req == KVM_SET_ONE_REG && kl.call[i].attr == RR_REG(type, n))
+			v = (int)kl.call[i].value;
+	return v;
+}
+
+static void a_baseline_cpu_keeps_rv64gc_its_timer_and_its_controller(void **state __unused)
+{
+	static const unsigned kept[] = { 0, 1, 2, 3, 5, 6, 8, 14, 19, 20, 21, 22 };
+	struct arch_parts parts = { .mmio = &rr.mmio,
+		.loop = step.loop,
+		.nr_cpus = 1,
+		.nr_lines = 9,
+		.baseline_cpu = true };
+
+	for (unsigned i = 0; i < 62; i++)
+		rr.reg[RR_ISA][i] = i != 40; /* what it has not is not asked to go */
+	assert_int_equal(arch_vm_create(&parts, &rr.av, &rr.err), 0);
+	assert_int_equal(arch_vcpu_init(rr.av, dr_vcpu(0), 0, &rr.err), 0);
+	for (unsigned i = 0; i < 62; i++) {
+		bool keep = i == 40;
+
+		for (size_t k = 0; k < ARRAY_SIZE(kept); k++)
+			keep |= kept[k] == i;
+		assert_int_equal(it_set(RR_ISA, i), keep ? -1 : 0);
+	}
+	for (unsigned n = 2; n <= 4; n++)
+		assert_int_equal(it_set(RR_CONFIG, n), 0);
+}
+
+static void a_hosts_cpu_keeps_all(void **state __unused)
+{
+	for (unsigned i = 0; i < 62; i++)
+		rr.reg[RR_ISA][i] = 1;
+	rr_makes(1, 9);
+	for (unsigned i = 0; i < 62; i++)
+		assert_int_equal(it_set(RR_ISA, i), -1);
+	assert_int_equal(it_set(RR_CONFIG, 2), -1);
+}
+
+static void it_put(void *ctx, const char *name, const void *bytes, size_t len)
+{
+	static const uint64_t ids[] = { 7, 8, 9 };
+	unsigned *nr = ctx;
+
+	if (!(*nr)++) {
+		assert_string_equal(name, "ids");
+		assert_int_equal(len, sizeof(ids));
+		assert_memory_equal(bytes, ids, len);
+		return;
+	}
+	assert_string_equal(name, "isa");
+	assert_int_equal(len, strlen("rv64im"));
+	assert_memory_equal(bytes, "rv64im", len);
+}
+
+static void a_cpu_is_measured_by_its_maker_and_its_isa(void **state __unused)
+{
+	unsigned nr = 0;
+
+	rr.reg[RR_ISA][5] = rr.reg[RR_ISA][6] = 1;
+	for (unsigned n = 2; n <= 4; n++)
+		rr.reg[RR_CONFIG][n] = n + 5;
+	assert_int_equal(arch_vcpu_measure(NULL, dr_vcpu(0), it_put, &nr, &rr.err), 0);
+	assert_int_equal(nr, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +185,9 @@ int main(void)
 		RR_TEST(all_that_is_known_has_room_and_an_order),
 		RR_TEST(what_kvm_does_not_give_or_not_know_is_left_out),
 		RR_TEST(an_extension_is_asked_for_by_its_number),
+		RR_TEST(a_baseline_cpu_keeps_rv64gc_its_timer_and_its_controller),
+		RR_TEST(a_hosts_cpu_keeps_all),
+		RR_TEST(a_cpu_is_measured_by_its_maker_and_its_isa),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

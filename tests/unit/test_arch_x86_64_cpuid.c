@@ -83,7 +83,7 @@ static void cp_set(unsigned id, unsigned nr_cpus)
 {
 	struct err err;
 
-	if (x86_set_cpuid(NULL, NULL, id, nr_cpus, &err))
+	if (x86_set_cpuid(NULL, NULL, id, nr_cpus, false, &err))
 		fail_msg("%s", err.msg);
 }
 
@@ -318,11 +318,11 @@ static void what_kvm_refuses_is_said(void **state)
 
 	(void)state;
 	cp.get_rc = -E2BIG;
-	assert_int_equal(x86_set_cpuid(NULL, NULL, 0, 1, &err), -E2BIG);
+	assert_int_equal(x86_set_cpuid(NULL, NULL, 0, 1, false, &err), -E2BIG);
 	assert_non_null(strstr(err.msg, "cannot read the CPUID"));
 	cp.get_rc = 0;
 	cp.set_rc = -EINVAL;
-	assert_int_equal(x86_set_cpuid(NULL, NULL, 0, 1, &err), -EINVAL);
+	assert_int_equal(x86_set_cpuid(NULL, NULL, 0, 1, false, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "cannot set CPUID"));
 }
 

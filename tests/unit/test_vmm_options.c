@@ -506,7 +506,8 @@ static void every_option_is_in_every_form_of_the_help(void **state)
 {
 	static const char *const names[] = { "cpus", "mem", "initrd", "params", "serial", "block",
 		"no-rng", "no-acpi", "timeout", "name", "dump-tables", "dump-device-tree-blob",
-		"hypervisor", "force", "log-level" };
+		"hypervisor", "force", "log-level", "clock", "seed", "cpu-model", "deterministic",
+		"print-hash" };
 	static const char *const prefix[] = { "  ", "| `", ".B " };
 
 	(void)state;

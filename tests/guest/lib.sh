@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # sourced: variables cross files
 #
 # What the guest tests share. They run in a KVM host, in busybox's sh, with
-#   /mayfly               the monitor
+#   /mayfly               the monitor; MAYFLY names another one
 #   /images               kernels and initramfs, under the same names whatever the architecture
 #   /suite                these scripts
 # Every test is a function test_NAME; its verdict is a line "ok NAME", "FAILED NAME: why" or
@@ -10,6 +10,7 @@
 
 ARCH=$(uname -m)
 T=/tmp/t
+MAYFLY=${MAYFLY:-/mayfly}
 KERNEL=/images/kernel # as its architecture's kernels usually come: a bzImage, an Image
 INITRD=/images/initramfs.cpio.gz
 LIMIT=${LIMIT:-240} # no guest here takes longer; a hang shows as status 37
@@ -57,12 +58,13 @@ run_tests() {
 	done
 }
 
-# script: standard input becomes /test.sh in the guest; sets RD to the initrd that has it.
+# script: standard input becomes /test.sh in the guest, beside what is in $T/rd; sets RD to the
+# initrd that has it.
 script() {
 	mkdir -p $T/rd
 	cat >$T/rd/test.sh
 	# Compressed, because the kernel takes a plain archive only at a multiple of four bytes.
-	(cd $T/rd && echo test.sh | cpio -o -H newc 2>/dev/null) | gzip >$T/rd.cpio
+	(cd $T/rd && find . -type f | cpio -o -H newc 2>/dev/null) | gzip >$T/rd.cpio
 	cat $INITRD $T/rd.cpio >$T/initrd
 	RD=$T/initrd
 }
@@ -73,10 +75,10 @@ monitor() {
 	if [ -n "$AS" ]; then
 		chown -R "$AS" $T /out 2>/dev/null # but what is read-only
 		# shellcheck disable=SC2016,SC2086 # a script; options are words
-		$EXEC su -c 'exec /mayfly run "$@"' -- "$AS" sh $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
+		$EXEC su -c 'exec "$0" run "$@"' -- "$AS" "$MAYFLY" $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
 	else
 		# shellcheck disable=SC2086
-		$EXEC /mayfly run $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
+		$EXEC "$MAYFLY" run $MAYFLY_OPTIONS --timeout "$LIMIT" ${RD:+--initrd $RD} -p quiet "$@"
 	fi
 }
 

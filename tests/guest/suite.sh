@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors fixed), all
+# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors fixed
+# hostile), all
 # without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
@@ -11,9 +12,10 @@ here=${0%/*}
 . "$here/console.sh"
 . "$here/errors.sh"
 . "$here/fixed.sh"
+. "$here/hostile.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot power block console errors fixed
+[ $# -gt 0 ] || set -- boot power block console errors fixed hostile
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -22,6 +24,7 @@ for name; do
 	console) run_tests $CONSOLE ;;
 	errors) run_tests $ERRORS ;;
 	fixed) run_tests $FIXED ;;
+	hostile) run_tests $HOSTILE ;;
 	*) run_tests "$name" ;;
 	esac
 done

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A row for each kind of device: its queues, what a good request is, and a good chain for attacks
+ * to begin with.
+ *
+ * VIRTIO 1.2, sections 5.2, 5.3 and 5.4.
+ */
+#include "tests/guest/hostile/hostile.h"
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+#include <stdio.h>
+
+/* ---- block ---- */
+
+#define BLK_GOOD_SECTOR 8
+
+static unsigned kinds_blk_chain(
+	struct dev *d __unused, unsigned q __unused, struct vring_desc *desc, const struct span *s)
+{
+	struct virtio_blk_outhdr h = { .type = VIRTIO_BLK_T_IN, .sector = BLK_GOOD_SECTOR };
+
+	memcpy(s->p, &h, sizeof(h));
+	desc_set(&desc[0], s->gpa, sizeof(h), VRING_DESC_F_NEXT, 1);
+	desc_set(&desc[1], s->gpa + 512, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
+	desc_set(&desc[2], s->gpa + 16, 1, VRING_DESC_F_WRITE, 0);
+	return 3;
+}
+
+static const char *kinds_blk_transfer(struct dev *d, unsigned q, uint32_t type)
+{
+	struct vring_desc *desc = d->ring[q].desc;
+	uint32_t head, len, wants = type == VIRTIO_BLK_T_IN ? 513 : 1;
+	const char *why;
+
+	kinds_blk_chain(d, q, desc, &d->good);
+	le32_put(d->good.p, type);
+	if (type == VIRTIO_BLK_T_OUT)
+		desc[1].flags = VRING_DESC_F_NEXT;
+	d->good.p[16] = 0xee;
+	ring_post_and_kick(d, q, 0);
+	why = ring_take(d, q, &head, &len);
+	if (why)
+		return why;
+	if (head || len != wants)
+		return "a good request returns with a wrong head or length";
+	return d->good.p[16] == VIRTIO_BLK_S_OK ? NULL : "a good request fails";
+}
+
+/** What is written to a sector is read again. */
+static const char *kinds_blk_good(struct dev *d)
+{
+	unsigned q = d->nr_good++ % d->kind->nr_queues;
+	uint8_t *data = d->good.p + 512, wrote[512];
+	const char *why;
+
+	for (unsigned i = 0; i < sizeof(wrote); i++)
+		wrote[i] = (uint8_t)next_random();
+	memcpy(data, wrote, sizeof(wrote));
+	why = kinds_blk_transfer(d, q, VIRTIO_BLK_T_OUT);
+	if (why)
+		return why;
+	memset(data, 0, sizeof(wrote));
+	why = kinds_blk_transfer(d, q, VIRTIO_BLK_T_IN);
+	if (why)
+		return why;
+	return memcmp(data, wrote, sizeof(wrote)) ? "a sector reads otherwise than written" : NULL;
+}
+
+/* ---- console: queue 0 is the guest's input, 1 its output ---- */
+
+/* The test counts the good ones among what comes out. */
+#define CONSOLE_GOOD "a good line\n"
+#define CONSOLE_LINE "an evil one\n"
+
+_Static_assert(sizeof(CONSOLE_GOOD) == sizeof(CONSOLE_LINE), "one takes the other's place");
+
+static unsigned kinds_console_chain(
+	struct dev *d __unused, unsigned q, struct vring_desc *desc, const struct span *s)
+{
+	memcpy(s->p, CONSOLE_LINE, sizeof(CONSOLE_LINE) - 1);
+	desc_set(&desc[0], s->gpa, sizeof(CONSOLE_LINE) - 1, q ? 0 : VRING_DESC_F_WRITE, 0);
+	return 1;
+}
+
+/** A line goes out, and something comes in: the test's input never ends. */
+static const char *kinds_console_good(struct dev *d)
+{
+	uint32_t head, len;
+	const char *why;
+
+	d->nr_good++;
+	kinds_console_chain(d, 1, d->ring[1].desc, &d->good);
+	memcpy(d->good.p, CONSOLE_GOOD, sizeof(CONSOLE_GOOD) - 1);
+	ring_post_and_kick(d, 1, 0);
+	why = ring_take(d, 1, &head, &len);
+	if (why)
+		return why;
+	if (head || len)
+		return "output returns with a wrong head or length";
+	kinds_console_chain(d, 0, d->ring[0].desc, &d->good);
+	memset(d->good.p, 0, sizeof(CONSOLE_LINE));
+	ring_post_and_kick(d, 0, 0);
+	why = ring_take(d, 0, &head, &len);
+	if (why)
+		return why;
+	if (head || !len || len >= sizeof(CONSOLE_LINE))
+		return "input returns with a wrong head or length";
+	return d->good.p[len - 1] && !d->good.p[len] ? NULL : "input is not as long as it is said";
+}
+
+/* ---- rng ---- */
+
+#define RNG_GOOD_LEN 64
+
+static unsigned kinds_rng_chain(
+	struct dev *d __unused, unsigned q __unused, struct vring_desc *desc, const struct span *s)
+{
+	desc_set(&desc[0], s->gpa, RNG_GOOD_LEN, VRING_DESC_F_WRITE, 0);
+	return 1;
+}
+
+static const char *kinds_rng_good(struct dev *d)
+{
+	uint32_t head, len;
+	const char *why;
+	unsigned ones = 0;
+
+	d->nr_good++;
+	memset(d->good.p, 0, RNG_GOOD_LEN + 8);
+	kinds_rng_chain(d, 0, d->ring[0].desc, &d->good);
+	ring_post_and_kick(d, 0, 0);
+	why = ring_take(d, 0, &head, &len);
+	if (why)
+		return why;
+	if (head || len != RNG_GOOD_LEN)
+		return "entropy returns with a wrong head or length";
+	for (unsigned i = 0; i < RNG_GOOD_LEN; i++)
+		ones += (unsigned)__builtin_popcount(d->good.p[i]);
+	/* Of 512 fair bits, fewer than 128 or more than 384 do not happen. */
+	if (ones < 128 || ones > 384)
+		return "entropy is not random";
+	return le64_get(d->good.p + RNG_GOOD_LEN) ? "entropy goes past its buffer" : NULL;
+}
+
+const struct kind hostile_kinds[] = {
+	{
+		.id = VIRTIO_ID_BLOCK,
+		.name = "block",
+		.nr_queues = 2,
+		.way = { WAY_REQUEST, WAY_REQUEST },
+		.good = kinds_blk_good,
+		.chain = kinds_blk_chain,
+		.cases = blk_cases,
+	},
+	{
+		.id = VIRTIO_ID_CONSOLE,
+		.name = "console",
+		.nr_queues = 2,
+		.way = { WAY_IN, WAY_OUT },
+		.good = kinds_console_good,
+		.chain = kinds_console_chain,
+		.cases = console_cases,
+	},
+	{
+		.id = VIRTIO_ID_RNG,
+		.name = "rng",
+		.nr_queues = 1,
+		.way = { WAY_IN },
+		.good = kinds_rng_good,
+		.chain = kinds_rng_chain,
+		.cases = rng_cases,
+	},
+	{ .name = NULL },
+};

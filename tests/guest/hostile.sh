@@ -62,6 +62,7 @@ hostile() {
 		mkdir -p "$D"
 		seq -w 1 99999999 2>/dev/null | head -c 1048576 >"$D/disk"
 		dd if="$D/disk" bs=512 skip=9 2>/dev/null | sha256sum >"$D/before"
+		rm -f in back
 		mkfifo in back
 		# Input without an end, and a reader of all output that keeps what is asked for.
 		tr '\0' y </dev/zero >in 2>/dev/null &
@@ -75,8 +76,8 @@ hostile() {
 			[ $ARCH != x86_64 ] || words="\$words unaligned"
 			# What a guest could attack the host's kernel with, and is not given: nested
 			# virtualization (on riscv64 the extension h), an interrupt translation service.
-			grep -wE 'vmx|svm|isa.*: rv64[a-z]*h[a-z]*' /proc/cpuinfo | sed 's/^/exposed: /'
-			find /proc/device-tree/ -name 'its*' -o -name 'msi-controller*' | sed 's/^/exposed: /'
+			grep -E '[[:space:]](vmx|svm)[[:space:]]|^isa.*: rv64[a-z]*h' /proc/cpuinfo | sed 's/^/exposed: /'
+			find /proc/device-tree/ -name 'its@*' -o -name 'msi-controller@*' | sed 's/^/exposed: /'
 			/hostile \$words
 			echo "hostile: status \$?"
 		END
@@ -85,6 +86,7 @@ hostile() {
 		hostile_watch "$D" &
 		watcher=$!
 		begin=$(cut -d. -f1 /proc/uptime)
+		LIMIT=600 # for some 500 cases, beside other hosts
 		MAYFLY_OPTIONS=$(hostile_options "$1") guest --mem $HOSTILE_MIB --cpus 2 --serial type=stdout,console \
 			--serial type=file,path=back,input=in,hardware=virtio-console \
 			--block "$D/disk,queues=2" -p hugepages=1 /images/distro-kernel

@@ -247,7 +247,9 @@ static void process_spawn(void *arg, bool namespaces)
 		}
 	}
 	if (!namespaces)
-		log_info("this host gives no namespaces to device processes: mayfly doctor");
+		log_warn(
+			"this host gives no namespaces to device processes, which have Landlock and "
+			"seccomp alone: mayfly doctor");
 }
 
 int process_start(struct process *const *p, unsigned nr, struct err *err)

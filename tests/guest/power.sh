@@ -54,7 +54,7 @@ test_signal_ends_the_machine() {
 		echo ready
 		while :; do sleep 1000; done
 	END
-	EXEC=exec monitor --mem 256 $KERNEL >out 2>err </dev/null &
+	EXEC="exec" monitor --mem 256 $KERNEL >out 2>err </dev/null &
 	pid=$!
 	i=0
 	until grep -q ready out || [ $i -ge 600 ]; do

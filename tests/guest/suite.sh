@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # suite.sh [NAME...]: runs the named tests or groups (boot power block console errors fixed
-# hostile), all
-# without names, inside a KVM host. See lib.sh.
+# hostile jail), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/boot.sh"
@@ -13,9 +12,10 @@ here=${0%/*}
 . "$here/errors.sh"
 . "$here/fixed.sh"
 . "$here/hostile.sh"
+. "$here/jail.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot power block console errors fixed hostile
+[ $# -gt 0 ] || set -- boot power block console errors fixed hostile jail
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -25,6 +25,7 @@ for name; do
 	errors) run_tests $ERRORS ;;
 	fixed) run_tests $FIXED ;;
 	hostile) run_tests $HOSTILE ;;
+	jail) run_tests $JAIL ;;
 	*) run_tests "$name" ;;
 	esac
 done

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define RACE_ROUNDS 500
+#define RACE_ROUNDS 300
 
 struct race {
 	struct dev *d;

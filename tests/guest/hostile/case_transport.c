@@ -4,7 +4,10 @@
  */
 #include "tests/guest/hostile/hostile.h"
 
-/* Of kicks and of acknowledgements, for all devices together: each is an exit. */
+/*
+ * Of kicks and of acknowledgements, for all devices together: each is an exit, and one of ten
+ * kicks wakes a device.
+ */
 #define TRANSPORT_KICKS  100000
 #define TRANSPORT_ACKS   20000
 #define TRANSPORT_RESETS 48
@@ -264,13 +267,22 @@ static const char *transport_kick_absent(struct dev *d, unsigned q __unused, uns
 	return why ? why : d->kind->good(d);
 }
 
-static const char *transport_kick_storm(struct dev *d, unsigned q __unused, unsigned v __unused)
-{
-	const char *why = dev_start(d);
+static const char *const transport_storms[] = { "running", "before-driver-ok", NULL };
 
-	for (unsigned i = 0; !why && i < TRANSPORT_KICKS / hostile_nr_devs; i++)
+static const char *transport_kick_storm(struct dev *d, unsigned q __unused, unsigned variant)
+{
+	unsigned n = TRANSPORT_KICKS / 10 * (variant ? 9U : 1U) / hostile_nr_devs;
+	const char *why = variant ? dev_begin(d, UINT64_MAX) : dev_start(d);
+
+	for (unsigned i = 0; variant && !why && i < d->kind->nr_queues; i++)
+		dev_queue(d, i);
+	for (unsigned i = 0; !why && i < n; i++)
 		dev_kick(d, i % d->kind->nr_queues);
-	return why ? why : d->kind->good(d);
+	if (why)
+		return why;
+	if (variant)
+		dev_driver_ok(d);
+	return d->kind->good(d);
 }
 
 static const char *transport_kick_broken(struct dev *d, unsigned q, unsigned v __unused)
@@ -371,7 +383,7 @@ const struct hostile_case transport_cases[] = {
 	{ .name = "queue/taken-back", .run = transport_queue_back, .each_queue = true },
 	{ .name = "kick/early", .run = transport_kick_early, .each_queue = true },
 	{ .name = "kick/absent-queue", .run = transport_kick_absent },
-	{ .name = "kick/storm", .run = transport_kick_storm },
+	{ .name = "kick/storm", .run = transport_kick_storm, .variants = transport_storms },
 	{ .name = "kick/broken-device", .run = transport_kick_broken, .each_queue = true },
 	{ .name = "ack/storm", .run = transport_ack_storm, .variants = transport_acks },
 	{ .name = "reset/in-flight", .run = transport_reset_in_flight, .each_queue = true },

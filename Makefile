@@ -225,5 +225,5 @@ clean:
 	rm -rf build
 
 .SECONDARY:
--include $(patsubst %.c,$(O)/%.d,$(SRCS) $(KVM_SRCS) $(FAKE_SRCS) $(TEST_SRCS) $(FUZZ_SRCS) tests/fuzz/replay.c \
+-include $(O)/sandbox/policies.d $(patsubst %.c,$(O)/%.d,$(SRCS) $(KVM_SRCS) $(FAKE_SRCS) $(TEST_SRCS) $(FUZZ_SRCS) tests/fuzz/replay.c \
 	$(wildcard tests/payload/*.c))

@@ -30,8 +30,15 @@ int __must_check policy_load(const struct policy *p);
 
 /* ---- what the files said, for tests that judge the arrays ---- */
 
+/* What a line says of tests: they make the call, they do not, or it depends. */
+enum policy_tests { POLICY_SEEN, POLICY_UNSEEN, POLICY_DEPENDS };
+
 struct policy_rule {
 	const char *policy;
+	char file[24]; /* where the line is; no pointer, which would stay in the binary */
+	unsigned line;
+	char call[24]; /* the system call's name */
+	enum policy_tests tests;
 	int nr;          /* of the system call */
 	unsigned nr_cmp; /* conditions, all of which must hold */
 	struct {

@@ -7,14 +7,19 @@
  *	NAME  # reason                           the call, with any arguments
  *	NAME argN == VALUE  # reason             only with that argument
  *	NAME argN & MASK == VALUE  # reason      likewise, of some of its bits
+ *	NAME|OTHER ...  # reason                 the first of them that ARCH has
+ *	@ARCH NAME ...  # reason                 on that architecture only
  *	@include FILE
  * Several conditions are joined by "and"; several lines of one call allow each what they say. A
  * line without a reason is an error, and so is a call that no architecture has. A call that
- * ARCH has not is left out: its others have a newer name for the same.
+ * ARCH has not is left out: its others have a newer name for the same. A reason that holds
+ * "unseen:" says why no test makes the call, one with "depends:" on what that depends; all other
+ * calls are made in tests (tests/policy/run).
  */
 #include <errno.h>
 #include <linux/filter.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,27 +88,73 @@ static unsigned mk_conditions(struct scmp_arg_cmp *cmp)
 	return n;
 }
 
-static void mk_rule(scmp_filter_ctx ctx, uint32_t arch, char *text)
+/** The last part of a path. */
+static const char *mk_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/**
+ * The first of the names "A|B" that arch has: cut off the others, and its number there in *here,
+ * which is below 0 when arch has none.
+ */
+static const char *mk_choose(char *names, uint32_t arch, int *here)
+{
+	char *rest = names, *name;
+
+	*here = -1;
+	while (*here < 0 && (name = strsep(&rest, "|"))) {
+		/* Pseudo numbers below 0 stand for calls that this machine has not. */
+		if (seccomp_syscall_resolve_name(name) == __NR_SCMP_ERROR)
+			mk_die("no such system call", name);
+		*here = seccomp_syscall_resolve_name_arch(arch, name);
+		names = name;
+	}
+	return names;
+}
+
+static const char *mk_seen(const char *reason)
+{
+	if (strstr(reason, "unseen:"))
+		return "POLICY_UNSEEN";
+	return strstr(reason, "depends:") ? "POLICY_DEPENDS" : "POLICY_SEEN";
+}
+
+static void mk_rule(scmp_filter_ctx ctx, uint32_t arch, char *text, const char *reason)
 {
 	struct scmp_arg_cmp cmp[6];
-	const char *name = strtok(text, " \t");
-	int nr = seccomp_syscall_resolve_name(name), here, rc;
-	unsigned n = mk_conditions(cmp);
+	char *word = strtok(text, " \t");
+	bool elsewhere = false;
+	const char *name;
+	unsigned n;
+	int here, rc;
 
-	/* Pseudo numbers below 0 stand for calls that this machine has not. */
-	if (nr == __NR_SCMP_ERROR)
-		mk_die("no such system call", name);
-	here = seccomp_syscall_resolve_name_arch(arch, name);
-	if (here < 0)
+	if (word[0] == '@') {
+		uint32_t only = seccomp_arch_resolve_name(word + 1);
+
+		if (!only)
+			mk_die("no such architecture", word + 1);
+		elsewhere = only != arch;
+		word = strtok(NULL, " \t");
+	}
+	if (!word)
+		mk_die("not a system call", "(nothing)");
+	n = mk_conditions(cmp);
+	name = mk_choose(word, arch, &here);
+	if (elsewhere || here < 0)
 		return;
-	rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, n, cmp);
+	rc = seccomp_rule_add_array(
+		ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(name), n, cmp);
 	if (rc)
 		mk_die("refused", strerror(-rc));
-	fprintf(mk_rules, "\t{ \"%s\", %d, %u, {", mk_policy, here, n);
+	fprintf(mk_rules, "\t{ \"%s\", \"%s\", %u, \"%s\", %s, %d, %u, {", mk_policy,
+		mk_base(mk_file), mk_line, name, mk_seen(reason), here, n);
 	for (unsigned i = 0; i < n; i++)
 		fprintf(mk_rules, " { %u, 0x%llx, 0x%llx },", cmp[i].arg,
 			(unsigned long long)cmp[i].datum_a, (unsigned long long)cmp[i].datum_b);
-	fprintf(mk_rules, "%s } }, /* %s */\n", n ? "" : " { 0 }", name);
+	fprintf(mk_rules, "%s } },\n", n ? "" : " { 0 }");
 }
 
 static void mk_read(scmp_filter_ctx ctx, uint32_t arch, const char *path)
@@ -138,7 +189,7 @@ static void mk_read(scmp_filter_ctx ctx, uint32_t arch, const char *path)
 		}
 		if (!reason || !reason[strspn(reason, " \t")])
 			mk_die("a rule without a reason", line);
-		mk_rule(ctx, arch, line);
+		mk_rule(ctx, arch, line, reason);
 	}
 	fclose(f);
 	mk_file = outer_file;
@@ -148,9 +199,7 @@ static void mk_read(scmp_filter_ctx ctx, uint32_t arch, const char *path)
 /** The last part of path, without its ending. */
 static void mk_name(const char *path, char *ret, size_t len)
 {
-	const char *slash = strrchr(path, '/');
-
-	snprintf(ret, len, "%s", slash ? slash + 1 : path);
+	snprintf(ret, len, "%s", mk_base(path));
 	ret[strcspn(ret, ".")] = 0;
 }
 

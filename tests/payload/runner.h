@@ -36,6 +36,7 @@ struct run {
 	void (*during)(struct run *r, pid_t pid); /* called then, before */
 	bool close_reader, close_out, as_nobody;
 	int tty;    /* becomes stdin; 0: none */
+	int both;   /* becomes stdin and stdout; 0: none */
 	size_t cut; /* the file's bytes, 0: all */
 	/* What came of it. */
 	int st; /* as of wait(2) */
@@ -64,6 +65,16 @@ static inline void run_out(struct run *r, uint16_t port, uint8_t value)
 		0xee,                                            /* out %al, %dx */
 	};
 
+	run_code(r, code, sizeof(code));
+}
+
+/** A 32-bit write to memory or a device; only where addresses are 32 bits (RUN_PVH). */
+static inline void run_write(struct run *r, uint32_t addr, uint32_t value)
+{
+	uint8_t code[10] = { 0xc7, 0x05 }; /* movl $value, addr */
+
+	le32_put(code + 2, addr);
+	le32_put(code + 6, value);
 	run_code(r, code, sizeof(code));
 }
 
@@ -184,6 +195,8 @@ static inline void run_exec(const struct run *r, char **argv, int in, int out, i
 	dup2(r->tty ? r->tty : in, STDIN_FILENO);
 	dup2(file, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
+	if (r->both && (dup2(r->both, STDIN_FILENO) < 0 || dup2(r->both, STDOUT_FILENO) < 0))
+		_exit(126);
 	if (r->close_out)
 		close(STDOUT_FILENO);
 	if (r->as_nobody &&

@@ -355,6 +355,41 @@ static void without_the_sandbox_there_is_one_process(void **state)
 	assert_true(WIFSIGNALED(r->st));
 }
 
+/* ---- a guest that uses a device ---- */
+
+#define MMIO   0xd0000000 /* arch/x86_64/layout.h: the first virtio device */
+#define IOAPIC 0xfec00000
+
+/** Starts the entropy device and resets it, and programs the pin of its interrupt. */
+static void a_guest_starts_and_resets_a_device_in_its_process(void **state)
+{
+	/* VIRTIO 1.2, 4.2.2 and 3.1.1: register, value. Rings lie at 2 MiB, 16 entries. */
+	static const uint32_t writes[][2] = {
+		{ 0x70, 0 }, { 0x70, 1 }, { 0x70, 3 }, /* Status: ACKNOWLEDGE, DRIVER */
+		{ 0x24, 1 }, { 0x20, 1 },              /* VERSION_1 */
+		{ 0x70, 0xb },                         /* FEATURES_OK */
+		{ 0x30, 0 }, { 0x38, 16 },             /* QueueSel, QueueNum */
+		{ 0x80, 0x200000 }, { 0x84, 0 },       /* QueueDesc */
+		{ 0x90, 0x201000 }, { 0x94, 0 },       /* QueueDriver */
+		{ 0xa0, 0x202000 }, { 0xa4, 0 },       /* QueueDevice */
+		{ 0x44, 1 },                           /* QueueReady */
+		{ 0x70, 0xf },                         /* DRIVER_OK */
+		{ 0x50, 0 },                           /* QueueNotify */
+		{ 0x70, 0 },                           /* reset */
+	};
+	struct run *r = *state;
+
+	run_write(r, IOAPIC, 0x10 + 2 * 7); /* the pin's entry: vector 0x30, edge, not masked */
+	run_write(r, IOAPIC + 0x10, 0x30);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
+		run_write(r, MMIO + writes[i][0], writes[i][1]);
+	run_out(r, 0x600, 0x34);
+	run_sleep(r);
+	run_guest(r, RUN_PVH, FORCE, "--timeout=20", NULL);
+	run_status_is(r, 0);
+	run_line_is(r, "the guest powered off");
+}
+
 /* ---- deaths ---- */
 
 static void kill_block(struct run *r __unused, pid_t pid)
@@ -474,6 +509,7 @@ int main(void)
 		RUN_KVM_TEST(an_ordinary_user_gets_the_same),
 		RUN_KVM_TEST(ps_shows_the_machine_as_a_tree),
 		RUN_KVM_TEST(without_the_sandbox_there_is_one_process),
+		RUN_KVM_TEST(a_guest_starts_and_resets_a_device_in_its_process),
 		RUN_KVM_TEST(a_device_that_dies_ends_the_machine_with_its_name),
 		RUN_KVM_TEST(a_monitor_that_is_killed_leaves_nothing_behind),
 		RUN_KVM_TEST(devices_that_hang_do_not_keep_the_machine),

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 
@@ -124,6 +125,24 @@ static void what_is_typed_reaches_the_guest(void **state)
 	assert_string_equal(r->out, "abc \003\001 end ");
 }
 
+static void a_socket_may_be_the_serial_line(void **state)
+{
+	struct run *r = *state;
+	char text[64] = "";
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(write(pair[0], "abc q", 5), 5);
+	r->both = pair[1];
+	run_code(r, payload_echo, PAYLOAD_LEN(echo));
+	run_guest(r, RUN_ELF, FORCE, NULL);
+	run_status_is(r, 0);
+	assert_int_equal(read(pair[0], text, sizeof(text)), 4);
+	assert_string_equal(text, "abc ");
+	close(pair[0]);
+	close(pair[1]);
+}
+
 /** A terminal with keys already typed; what it was set to is in *was. */
 static int run_tty(struct run *r, const char *keys, struct termios *was)
 {
@@ -163,7 +182,8 @@ static void the_escape_key_ends_the_machine_and_the_terminal_is_back(void **stat
 
 static void a_signal_leaves_the_terminal_as_it_was(void **state)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGABRT, SIGSEGV };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS,
+		SIGILL, SIGFPE };
 	struct run *r = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
@@ -406,6 +426,7 @@ int main(void)
 		RUN_KVM_TEST(a_guest_that_does_not_end_runs_into_its_timeout),
 		RUN_KVM_TEST(a_signal_ends_the_machine_and_is_what_the_parent_sees),
 		RUN_KVM_TEST(what_is_typed_reaches_the_guest),
+		RUN_KVM_TEST(a_socket_may_be_the_serial_line),
 		RUN_KVM_TEST(the_escape_key_ends_the_machine_and_the_terminal_is_back),
 		RUN_KVM_TEST(a_signal_leaves_the_terminal_as_it_was),
 		RUN_KVM_TEST(output_that_cannot_be_written_ends_the_machine),

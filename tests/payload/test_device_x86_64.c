@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * `mayfly device` in its jail, with its policy of system calls, used as a guest uses it: the
+ * front end is vhost-user/front.c, the driver is tests/unit/ring_driver.h. It needs no KVM.
+ */
+#include "tests/payload/payload.h"
+
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "tests/unit/ring_driver.h"
+#include "vhost-user/front.h"
+#include "vhost-user/message.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/rng.h"
+
+#define RAM    (4 * MIB)
+#define HDR    0x100000ULL
+#define STATUS 0x101000ULL
+#define DATA   0x200000ULL
+#define LEN    0x4000U
+#define IMAGE  (1 * MIB)
+
+struct device {
+	struct guest_memory gm;
+	struct ring_driver rd[2];
+	struct loop *loop;
+	struct virtio_backend *b;
+	pid_t pid;
+	char path[32]; /* of the disk */
+	int sock, file;
+};
+
+static int setup(void **state)
+{
+	struct device *d = calloc(1, sizeof(*d));
+	struct err err;
+
+	assert_int_equal(gm_share(&d->gm, RAM, -1, &err), 0);
+	assert_int_equal(gm_add_ram(&d->gm, 0, RAM, &err), 0);
+	rd_init(&d->rd[0], &d->gm, 0x1000, 64);
+	rd_init(&d->rd[1], &d->gm, 0x4000, 64);
+	assert_int_equal(loop_create(&d->loop, &err), 0);
+	snprintf(d->path, sizeof(d->path), "/tmp/mayfly-device.XXXXXX");
+	d->file = mkstemp(d->path);
+	assert_true(d->file >= 0);
+	assert_int_equal(ftruncate(d->file, IMAGE), 0);
+	d->sock = -1;
+	*state = d;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct device *d = *state;
+
+	if (d->pid > 0) {
+		kill(d->pid, SIGKILL); /* a test that failed half-way */
+		waitpid(d->pid, NULL, 0);
+	}
+	if (d->b)
+		d->b->ops->destroy(d->b);
+	loop_destroy(d->loop);
+	for (unsigned i = 0; i < ARRAY_SIZE(d->rd); i++)
+		rd_fini(&d->rd[i]);
+	gm_fini(&d->gm);
+	unlink(d->path);
+	close(d->file);
+	free(d);
+	return 0;
+}
+
+/** Starts `mayfly device KIND [KEYS]`; std is its standard input and output, -1: ours. */
+static void launch(struct device *d, const char *kind, const char *keys, int std)
+{
+	const char *bin = getenv("MAYFLY");
+	int pair[2], few = 4096;
+	char opt[24];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	/* A few messages fill it. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);
+	d->pid = fork();
+	assert_true(d->pid >= 0);
+	if (!d->pid) {
+		int fd = dup(pair[1]);
+
+		snprintf(opt, sizeof(opt), "--fd=%d", fd);
+		if (std >= 0 && (dup2(std, STDIN_FILENO) < 0 || dup2(std, STDOUT_FILENO) < 0))
+			_exit(126);
+		execl(bin ? bin : "./mayfly", "mayfly", "device", kind, opt, keys, NULL);
+		_exit(127);
+	}
+	close(pair[1]);
+	d->sock = pair[0];
+}
+
+/** The device as a transport has it. */
+static void connect_to(struct device *d, const struct virtio_class *cls)
+{
+	struct vu_front_config fc = { .name = cls->name,
+		.device_id = cls->device_id,
+		.queue_size_max = cls->queue_size_max,
+		.config_len = cls->config_len,
+		.gm = &d->gm,
+		.loop = d->loop,
+		.sock = fd_take(&d->sock),
+		.drain_ms = 10000 };
+	struct virtio_ring ring[VIRTIO_MAX_QUEUES] = { 0 };
+	struct err err = { "" };
+
+	if (vu_front_create(&fc, &d->b, &err))
+		fail_msg("%s", err.msg);
+	for (unsigned i = 0; i < MIN(d->b->nr_queues, ARRAY_SIZE(d->rd)); i++) {
+		rd_reset(&d->rd[i]);
+		ring[i] = rd_ring(&d->rd[i]);
+	}
+	assert_int_equal(d->b->ops->start(d->b, d->b->features & ~BIT(VIRTIO_BLK_F_MQ), ring), 0);
+}
+
+/** Waits for the next chain to be used. Returns its used length. */
+static uint32_t used(struct device *d, unsigned q)
+{
+	uint16_t head;
+	uint32_t len;
+
+	rd_kick(&d->rd[q]);
+	assert_true(rd_wait_used(&d->rd[q], &head, &len));
+	return len;
+}
+
+static void end_is_good(struct device *d)
+{
+	int st;
+
+	if (d->b)
+		d->b->ops->drain(d->b);
+	fd_close(&d->sock);
+	assert_int_equal(waitpid(d->pid, &st, 0), d->pid);
+	d->pid = 0;
+	if (!WIFEXITED(st) || WEXITSTATUS(st))
+		fail_msg("the device ended with wait status 0x%x", st);
+}
+
+/* ---- disks ---- */
+
+/** One request with len bytes at gpa. Returns its status. */
+static unsigned request(struct device *d, uint32_t type, uint64_t sector, gpa_t gpa, uint32_t len)
+{
+	struct virtio_blk_outhdr h = { .type = type, .sector = sector };
+	struct rd_buf buf[] = { { HDR, sizeof(h), false }, { gpa, len, type == VIRTIO_BLK_T_IN },
+		{ STATUS, 1, true } };
+	uint8_t *status = rd_at(&d->rd[0], STATUS, 1);
+
+	assert_int_equal(gm_write(&d->gm, HDR, &h, sizeof(h)), 0);
+	*status = 0xee;
+	if (!len)
+		buf[1] = buf[2];
+	rd_add(&d->rd[0], buf, len ? 3 : 2);
+	used(d, 0);
+	return *status;
+}
+
+static void disk_does_all_that_disks_do(struct device *d, gpa_t gpa)
+{
+	struct virtio_blk_discard_write_zeroes seg = { .sector = 8, .num_sectors = 8 };
+	uint8_t *data = rd_at(&d->rd[0], gpa, LEN), file[LEN];
+
+	for (unsigned i = 0; i < LEN; i++)
+		data[i] = (uint8_t)(i % 251);
+	assert_int_equal(request(d, VIRTIO_BLK_T_OUT, 0, gpa, LEN), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(d, VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(d->file, file, LEN, 0), LEN);
+	assert_memory_equal(file, data, LEN);
+	memset(data, 0, LEN);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN, 0, gpa, LEN), VIRTIO_BLK_S_OK);
+	assert_memory_equal(file, data, LEN);
+	memcpy(data, &seg, sizeof(seg));
+	assert_int_equal(
+		request(d, VIRTIO_BLK_T_WRITE_ZEROES, 0, gpa, sizeof(seg)), VIRTIO_BLK_S_OK);
+	memset(file + 4096, 0, 4096);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN, 0, gpa, LEN), VIRTIO_BLK_S_OK);
+	assert_memory_equal(file, data, LEN);
+	memcpy(data, &seg, sizeof(seg));
+	assert_int_equal(request(d, VIRTIO_BLK_T_DISCARD, 0, gpa, sizeof(seg)), VIRTIO_BLK_S_OK);
+}
+
+static void disk(struct device *d, const char *keys, gpa_t gpa)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%s%s", d->path, keys);
+	launch(d, "block", text, -1);
+	connect_to(d, &virtio_blk_class);
+	disk_does_all_that_disks_do(d, gpa);
+	end_is_good(d);
+}
+
+static void a_jailed_disk_serves_a_driver(void **state)
+{
+	disk(*state, "", DATA);
+}
+
+static void a_jailed_disk_of_plain_calls_serves_a_driver(void **state)
+{
+	disk(*state, ",async-executor=epoll", DATA);
+}
+
+/** O_DIRECT wants aligned memory: the guest's own is not, so it goes through another. */
+static void a_jailed_disk_past_the_cache_takes_any_buffer(void **state)
+{
+	struct device *d = *state;
+	int fd = open(d->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0)
+		skip(); /* this file system has none */
+	close(fd);
+	disk(d, ",async-executor=epoll,direct", DATA + 4);
+}
+
+/* ---- the others ---- */
+
+static void a_jailed_entropy_device_serves_a_driver(void **state)
+{
+	struct device *d = *state;
+	const uint8_t *data = rd_at(&d->rd[0], DATA, 64);
+	unsigned sum = 0;
+
+	launch(d, "rng", NULL, -1);
+	connect_to(d, &virtio_rng_class);
+	rd_add1(&d->rd[0], DATA, 64, true);
+	assert_int_equal(used(d, 0), 64);
+	for (unsigned i = 0; i < 64; i++)
+		sum |= data[i];
+	assert_true(sum);
+	end_is_good(d);
+}
+
+/** The console's two directions, over whatever its standard input and output are. */
+static void console(struct device *d, int theirs, int to, int from)
+{
+	char *data = rd_at(&d->rd[0], DATA, 4096), text[8] = "";
+
+	launch(d, "console", "stdout,stdin", theirs);
+	connect_to(d, &virtio_console_class);
+	assert_int_equal(write(to, "typed", 5), 5);
+	rd_add1(&d->rd[0], DATA, 4096, true);
+	assert_int_equal(used(d, 0), 5);
+	assert_memory_equal(data, "typed", 5);
+	memcpy(data, "shown", 5);
+	rd_add1(&d->rd[1], DATA, 5, false);
+	used(d, 1);
+	assert_int_equal(read(from, text, sizeof(text)), 5);
+	assert_string_equal(text, "shown");
+	end_is_good(d);
+}
+
+static void a_jailed_console_on_a_socket_serves_a_driver(void **state)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	console(*state, pair[1], pair[0], pair[0]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void a_jailed_console_on_a_terminal_serves_a_driver(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), tty;
+
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	tty = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(tty >= 0);
+	console(*state, tty, master, master);
+	close(tty);
+	close(master);
+}
+
+/* ---- front ends by hand ---- */
+
+static void memory_that_is_replaced_is_given_back(void **state)
+{
+	struct device *d = *state;
+	struct vu_message m = { .h = { .request = VU_SET_MEM_TABLE,
+					.size = VU_TABLE_HEAD + sizeof(struct vu_region) },
+		.table = { .nr = 1, .region = { { .len = RAM, .uaddr = 0x1000 } } },
+		.fd = { d->gm.region[0].fd },
+		.nr_fds = 1 };
+
+	launch(d, "rng", NULL, -1);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vu_send(d->sock, &m, 0, 1000), 0);
+	end_is_good(d);
+}
+
+/** Stops the jailed process, the child of the one that was started, and lets it go on. */
+static void stop_and_continue(const struct device *d)
+{
+	char path[64], text[32] = "";
+	pid_t jailed;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", d->pid, d->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	jailed = (pid_t)strtol(text, NULL, 10);
+	assert_int_equal(kill(jailed, SIGSTOP), 0);
+	usleep(50000);
+	assert_int_equal(kill(jailed, SIGCONT), 0);
+	usleep(50000);
+}
+
+/**
+ * Its answers fill the socket; it waits for us to take them, also when it was stopped in
+ * between, and all are there.
+ */
+static void a_front_end_that_is_slow_to_listen_gets_every_answer(void **state)
+{
+	struct device *d = *state;
+	struct vu_inbox in = { 0 };
+	unsigned asked = 0, heard = 0;
+	const char *why;
+
+	launch(d, "rng", NULL, -1);
+	for (bool full = false; !full; asked += !full) {
+		struct vu_message m = { .h.request = VU_GET_FEATURES };
+
+		full = vu_send(d->sock, &m, 0, 500);
+	}
+	stop_and_continue(d);
+	while (heard < asked) {
+		struct pollfd p = { .fd = d->sock, .events = POLLIN };
+		int rc = vu_receive(d->sock, &in, &why);
+
+		assert_true(rc >= 0);
+		if (rc > 0)
+			heard++, vu_inbox_clear(&in);
+		else
+			assert_int_equal(poll(&p, 1, 10000), 1);
+	}
+	end_is_good(d);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_jailed_disk_serves_a_driver),
+		T(a_jailed_disk_of_plain_calls_serves_a_driver),
+		T(a_jailed_disk_past_the_cache_takes_any_buffer),
+		T(a_jailed_entropy_device_serves_a_driver),
+		T(a_jailed_console_on_a_socket_serves_a_driver),
+		T(a_jailed_console_on_a_terminal_serves_a_driver),
+		T(memory_that_is_replaced_is_given_back),
+		T(a_front_end_that_is_slow_to_listen_gets_every_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

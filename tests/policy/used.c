@@ -90,7 +90,7 @@ static const char **task_of(unsigned long pid)
 	while (i < nr_tasks && tasks[i].pid != pid)
 		i++;
 	if (i == MAX_TASKS) {
-		fprintf(stderr, "used: more than %u threads\n", MAX_TASKS);
+		fprintf(stderr, "used: more than %d threads\n", MAX_TASKS);
 		exit(2);
 	}
 	if (i == nr_tasks)

@@ -103,16 +103,21 @@ static const char *mk_base(const char *path)
 static const char *mk_choose(char *names, uint32_t arch, int *here)
 {
 	char *rest = names, *name;
+	const char *chosen = names;
 
 	*here = -1;
-	while (*here < 0 && (name = strsep(&rest, "|"))) {
+	while ((name = strsep(&rest, "|"))) {
+		int nr = seccomp_syscall_resolve_name_arch(arch, name);
+
 		/* Pseudo numbers below 0 stand for calls that this machine has not. */
 		if (seccomp_syscall_resolve_name(name) == __NR_SCMP_ERROR)
 			mk_die("no such system call", name);
-		*here = seccomp_syscall_resolve_name_arch(arch, name);
-		names = name;
+		if (*here >= 0 || nr < 0)
+			continue;
+		*here = nr;
+		chosen = name;
 	}
-	return names;
+	return chosen;
 }
 
 static const char *mk_seen(const char *reason)

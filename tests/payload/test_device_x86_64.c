@@ -302,22 +302,51 @@ static void memory_that_is_replaced_is_given_back(void **state)
 	end_is_good(d);
 }
 
+/** The start of a file of /proc. */
+static void proc(char *buf, size_t len, const char *fmt, pid_t pid)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), fmt, pid, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, buf, len - 1);
+	buf[MAX(n, 0)] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+/** Waits until a process is in one of these states (proc(5)). */
+static void state_is(pid_t pid, const char *states)
+{
+	for (unsigned tries = 0; tries < 1000; tries++) {
+		char text[256];
+		const char *p;
+
+		proc(text, sizeof(text), "/proc/%d/stat", pid);
+		p = strrchr(text, ')');
+		if (p && p[1] && strchr(states, p[2]))
+			return;
+		usleep(10000);
+	}
+	fail_msg("%d does not come into state %s", pid, states);
+}
+
 /** Stops the jailed process, the child of the one that was started, and lets it go on. */
 static void stop_and_continue(const struct device *d)
 {
-	char path[64], text[32] = "";
+	char text[32];
 	pid_t jailed;
-	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", d->pid, d->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
+	proc(text, sizeof(text), "/proc/%d/task/%d/children", d->pid);
 	jailed = (pid_t)strtol(text, NULL, 10);
+	assert_true(jailed > 0);
+	state_is(jailed, "S");
 	assert_int_equal(kill(jailed, SIGSTOP), 0);
-	usleep(50000);
+	state_is(jailed, "Tt");
 	assert_int_equal(kill(jailed, SIGCONT), 0);
-	usleep(50000);
+	state_is(jailed, "S");
 }
 
 /**

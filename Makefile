@@ -44,7 +44,7 @@ WARN	:= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 cc_option = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 HARDEN	= -fstack-protector-strong -fno-plt $(HARDEN_FOUND)
 # Same input, same bits: no path of the build machine, no time, no random id.
-REPRO	:= -ffile-prefix-map=$(CURDIR)=. -Wdate-time
+REPRO	= -ffile-prefix-map=$(CURDIR)=. $(if $(SYSROOT),-ffile-prefix-map=$(SYSROOT)=sysroot) -Wdate-time
 CPPFLAGS += -I. -I$(O) $(if $(SYSROOT),-isystem $(SYSROOT)/include) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 CFLAGS	?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(REPRO) $(VARIANT_CFLAGS) -MMD -MP
@@ -208,6 +208,17 @@ bench: all
 guest-images:
 	@tools/setup --arch $(ARCH) images
 	@GI_ARCH=$(ARCH) guest-images/build --link build/guest-images/$(ARCH) kernel distro initramfs tiny rootfs
+
+#: make reproduce     build all products twice in different surroundings, compare every byte (long)
+.PHONY: reproduce manifest
+reproduce:
+	@tools/setup reproduce
+	@tools/reproduce
+
+#: make manifest      SHA-256 of every product and every input as JSON, in build/manifest.json
+manifest:
+	@tools/setup reproduce
+	@tools/manifest build/manifest.json
 
 #: make docs          docs/cli.md and docs/mayfly.1 from the option table
 docs: all

@@ -96,9 +96,9 @@ void sha256_end(struct sha256 *s, uint8_t ret[SHA256_LEN])
 
 void sha256_hex(const uint8_t digest[SHA256_LEN], char ret[2 * SHA256_LEN + 1])
 {
-	for (unsigned i = 0; i < SHA256_LEN; i++) {
+	for (size_t i = 0; i < SHA256_LEN; i++) {
 		ret[2 * i] = "0123456789abcdef"[digest[i] >> 4];
 		ret[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
 	}
-	ret[2 * SHA256_LEN] = '\0';
+	ret[(size_t)2 * SHA256_LEN] = '\0';
 }

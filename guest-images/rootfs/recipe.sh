@@ -12,7 +12,8 @@ gi_rootfs_inputs() {
 	gi_busybox_inputs
 	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/init" \
 		"$GI_HERE/rootfs/recipe.sh"
-	gi_tool_inputs mkfs.erofs
+	# It does not say its version before it has made an image.
+	printf 'tool mkfs.erofs %s\n' "$(sha256sum <"$(command -v mkfs.erofs)")"
 }
 
 gi_rootfs_make() {

@@ -28,5 +28,6 @@ gi_rootfs_make() {
 	ln -s sbin/init "$root/init"
 	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\n' >"$root/etc/group"
-	mkfs.erofs -T0 -U "$GI_ROOTFS_UUID" --all-root "$1/rootfs.erofs" "$root" >/dev/null
+	# The variable would count for more than the option.
+	env -u SOURCE_DATE_EPOCH mkfs.erofs -T0 -U "$GI_ROOTFS_UUID" --all-root "$1/rootfs.erofs" "$root" >/dev/null
 }

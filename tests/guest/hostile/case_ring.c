@@ -174,11 +174,11 @@ static const char *ring_backwards(struct dev *d, unsigned q, unsigned variant __
 	if (why)
 		return why;
 	d->kind->chain(d, q, r->desc, &hostile_buf);
-	ring_post(r, 0);
 	ring_post_and_kick(d, q, 0);
-	/* Twice the same head: served one after the other, or refused. */
-	(void)want_unbroken(d);
-	__atomic_store_n(&r->avail->idx, 1, __ATOMIC_RELEASE);
+	why = want_returned(d, q);
+	if (why)
+		return why;
+	__atomic_store_n(&r->avail->idx, 0, __ATOMIC_RELEASE);
 	dev_kick(d, q);
 	return want_broken(d);
 }

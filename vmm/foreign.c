@@ -18,7 +18,7 @@
 
 #define FOREIGN_TRIES    500 /* of FOREIGN_PAUSE_US: five seconds */
 #define FOREIGN_PAUSE_US 10000
-#define FOREIGN_END_MS   5000
+#define FOREIGN_END_MS   3000 /* less than a stopped machine has in all */
 
 /* By enum foreign_type. What the protocol does not tell of a device. */
 static const struct {

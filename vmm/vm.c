@@ -343,7 +343,8 @@ static void vm_guard_drain(struct vm *vm)
 
 	vm_stuck_status = vm->end_status;
 	snprintf(vm_stuck_line.msg, sizeof(vm_stuck_line.msg),
-		"mayfly: %.400s; output that nobody took is lost\n", vm->end_reason.msg);
+		"mayfly: %.400s; output that nobody took, or what a device still had to do, is lost\n",
+		vm->end_reason.msg);
 	vm_end_signals(&set);
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sigismember(&set, sig) == 1)

@@ -45,7 +45,9 @@ cc_option = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/nul
 HARDEN	= -fstack-protector-strong -fno-plt $(HARDEN_FOUND)
 # Same input, same bits: no path of the build machine, no time, no random id.
 REPRO	= -ffile-prefix-map=$(CURDIR)=. $(if $(SYSROOT),-ffile-prefix-map=$(SYSROOT)=sysroot) -Wdate-time
-CPPFLAGS += -I. -I$(O) $(if $(SYSROOT),-isystem $(SYSROOT)/include) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+# musl lacks some of glibc's names.
+NOT_GLIBC := $(shell $(CC) -E -dM -include features.h -x c /dev/null 2>/dev/null | grep -q __GLIBC__ || echo -include base/musl.h)
+CPPFLAGS += $(NOT_GLIBC) -I. -I$(O) $(if $(SYSROOT),-isystem $(SYSROOT)/include) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 CFLAGS	?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(REPRO) $(VARIANT_CFLAGS) -MMD -MP
 # Not every C library has what a static program at any address starts with.
@@ -214,6 +216,12 @@ guest-images:
 reproduce:
 	@tools/setup reproduce
 	@tools/reproduce
+
+#: make reprotest     the monitor, by Debian's reprotest
+.PHONY: reprotest
+reprotest:
+	@tools/setup reproduce
+	@tools/reproduce --reprotest
 
 #: make manifest      SHA-256 of every product and every input as JSON, in build/manifest.json
 manifest:

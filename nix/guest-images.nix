@@ -43,7 +43,6 @@ in
       contents,
       init,
       uuid ? "6d617966-6c79-4f00-8000-000000000002",
-      label ? "nix-store",
     }:
     pkgs.runCommand name
       {
@@ -57,6 +56,6 @@ in
           cp -r --no-dereference --preserve=mode "$path" "root$path"
         done <$closure/store-paths
         ln -s ${init} root/init
-        env -u SOURCE_DATE_EPOCH mkfs.erofs -T0 -U ${uuid} -L ${label} --all-root $out root
+        env -u SOURCE_DATE_EPOCH mkfs.erofs -T0 -U ${uuid} --all-root $out root
       '';
 }

@@ -67,7 +67,7 @@ static bool doctor_caps(struct hv *hv)
 		else if (c->required)
 			doctor_line(DOCTOR_BAD, c->name, "missing; needed for %s", c->use);
 		else
-			doctor_line(DOCTOR_LACKS, c->name, "missing; %s will be slower", c->use);
+			doctor_line(DOCTOR_LACKS, c->name, "missing; it would serve %s", c->use);
 		ok &= v || !c->required;
 	}
 	return ok;

@@ -118,7 +118,7 @@ void vcpu_stop_all(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nr_cpus; i++)
 		if (vm->cpu[i].started)
-			hv_vcpu_kick(vm->cpu[i].hv, vm->cpu[i].thread);
+			hv_vcpu_kick(vm->cpu[i].hv, (unsigned long)vm->cpu[i].thread);
 	for (unsigned i = 0; i < vm->nr_cpus; i++) {
 		if (!vm->cpu[i].started)
 			continue;

@@ -264,7 +264,7 @@ const struct arch_cap arch_caps[] = {
 		false },
 	{ KVM_CAP_GET_TSC_KHZ, "TSC frequency", "guest clocks without calibration", false },
 	{ KVM_CAP_X86_MSR_FILTER, "MSR filter", "--clock, --deterministic", false },
-	{ KVM_CAP_TSC_CONTROL, "TSC scaling", "--cpu-model baseline with a fixed TSC frequency",
-		false },
+	{ KVM_CAP_TSC_CONTROL, "TSC scaling",
+		"one TSC frequency on all hosts (--cpu-model baseline)", false },
 	{ 0 },
 };

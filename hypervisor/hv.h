@@ -70,8 +70,8 @@ enum hv_exit_kind {
 	HV_EXIT_SYSTEM,   /* PSCI, SBI: power off, reset, crash */
 	HV_EXIT_EOI,      /* end of interrupt of a line with a user-space irq chip */
 	HV_EXIT_SBI,      /* a riscv64 guest's call to firmware that KVM does not serve */
-	HV_EXIT_WRMSR,    /* an x86 guest writes a register that is not KVM's to serve */
 	HV_EXIT_FAILED,   /* the host cannot go on with this vCPU: err text in reason */
+	HV_EXIT_WRMSR,    /* an x86 guest writes a register that is not KVM's to serve */
 	HV_EXIT_NR,
 };
 

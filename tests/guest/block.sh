@@ -26,13 +26,13 @@ test_read_write_fsync() { read_write ''; }
 test_read_write_plain() { read_write ,async-executor=epoll; }
 test_read_write_uring() { read_write ,async-executor=uring; }
 test_read_write_many_queues() {
-	dd if=/dev/urandom of=disk bs=1M count=16 2>/dev/null
+	dd if=/dev/urandom of=disk bs=1M count=4 2>/dev/null
 	script <<-'END'
 		ls /sys/block/vda/mq | wc -l | sed 's/^/queues: /'
 		for i in 0 1 2 3; do
 			(
-				taskset -c $i dd if=/dev/vda of=/tmp/$i bs=64k skip=$((i * 64)) count=64 2>/dev/null
-				taskset -c $i dd if=/tmp/$i of=/dev/vda bs=64k seek=$((i * 64)) conv=fsync 2>/dev/null
+				taskset -c $i dd if=/dev/vda of=/tmp/$i bs=64k skip=$((i * 16)) count=16 2>/dev/null
+				taskset -c $i dd if=/tmp/$i of=/dev/vda bs=64k seek=$((i * 16)) conv=fsync 2>/dev/null
 			) &
 		done
 		wait

@@ -44,6 +44,9 @@ both_ways() {
 test_virtio_console_10_mb_both_ways() {
 	both_ways hardware=virtio-console /dev/hvc0 10485760
 }
+test_virtio_console_1_mb_both_ways() {
+	both_ways hardware=virtio-console /dev/hvc0 1048576
+}
 test_uart_both_ways() { both_ways num=2 /dev/ttyS1 65536; }
 
 test_virtio_console_as_the_console() {

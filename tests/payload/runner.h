@@ -203,6 +203,9 @@ static inline void run_exec(const struct run *r, char **argv, int in, int out, i
 		(setgroups(0, NULL) || setresgid(RUN_NOBODY, RUN_NOBODY, RUN_NOBODY) ||
 			setresuid(RUN_NOBODY, RUN_NOBODY, RUN_NOBODY)))
 		_exit(126);
+	/* A shell's background job starts with these ignored, and what it starts does, too. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	fexecve(bin, argv, environ);
 	_exit(127);
 }

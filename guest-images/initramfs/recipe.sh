@@ -31,7 +31,8 @@ gi_initramfs_make() {
 gi_tiny_inputs() {
 	gi_need cpio cpio
 	gi_need_gcc
-	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/tiny.c"
+	gi_file_inputs "$GI_HERE/lib.sh" "$GI_HERE/initramfs/recipe.sh" "$GI_HERE/initramfs/tiny.c" \
+		"$GI_HERE/initramfs/tiny-$GI_ARCH.inc"
 	gi_tool_inputs "${GI_CROSS}gcc" "${GI_CROSS}ld" "${GI_CROSS}strip" cpio gzip
 }
 
@@ -41,7 +42,7 @@ gi_tiny_make() {
 	"${GI_CROSS}gcc" -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie \
 		-fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident -nostdlib -static -no-pie \
 		-Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,max-page-size=4096 \
-		-o "$2/root/init" "$GI_HERE/initramfs/tiny.c"
+		"-DTINY_ARCH=\"tiny-$GI_ARCH.inc\"" -o "$2/root/init" "$GI_HERE/initramfs/tiny.c"
 	"${GI_CROSS}strip" -s "$2/root/init"
 	chmod 755 "$2/root/init"
 	gi_cpio "$2/root" | gzip -9n >"$1/tiny.cpio.gz"

@@ -5,7 +5,7 @@
  *
  * end=reboot among the variables that the kernel hands over restarts the
  * machine; anything else powers it off. There is no C library: an architecture
- * is three system calls and the entry point.
+ * is its system calls and the entry point.
  */
 
 #define TINY_REBOOT_MAGIC1    0xfee1deadUL
@@ -13,57 +13,7 @@
 #define TINY_REBOOT_RESTART   0x01234567UL
 #define TINY_REBOOT_POWER_OFF 0x4321fedcUL
 
-#if defined(__x86_64__)
-#define TINY_SYS_WRITE  1
-#define TINY_SYS_REBOOT 169
-/* The stack holds argc, argv, NULL, envp, NULL when the program starts. */
-__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall tiny_main\n");
-
-static long tiny_call(long nr, unsigned long a, unsigned long b, unsigned long c)
-{
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-#elif defined(__aarch64__)
-#define TINY_SYS_WRITE  64
-#define TINY_SYS_REBOOT 142
-__asm__(".globl _start\n_start:\n\tmov x0, sp\n\tbl tiny_main\n");
-
-static long tiny_call(long nr, unsigned long a, unsigned long b, unsigned long c)
-{
-	register long x8 __asm__("x8") = nr;
-	register unsigned long x0 __asm__("x0") = a;
-	register unsigned long x1 __asm__("x1") = b;
-	register unsigned long x2 __asm__("x2") = c;
-
-	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-	return (long)x0;
-}
-#elif defined(__riscv) && __riscv_xlen == 64
-#define TINY_SYS_WRITE  64
-#define TINY_SYS_REBOOT 142
-/* The linker may address data by gp, which nobody else would set. */
-__asm__(".globl _start\n_start:\n\t.option push\n\t.option norelax\n"
-	"\tla gp, __global_pointer$\n\t.option pop\n\tmv a0, sp\n\tcall tiny_main\n");
-
-static long tiny_call(long nr, unsigned long a, unsigned long b, unsigned long c)
-{
-	register long a7 __asm__("a7") = nr;
-	register unsigned long a0 __asm__("a0") = a;
-	register unsigned long a1 __asm__("a1") = b;
-	register unsigned long a2 __asm__("a2") = c;
-
-	__asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
-	return (long)a0;
-}
-#else
-#error "tiny.c: no system calls for this architecture"
-#endif
+#include TINY_ARCH /* tiny-ARCH.inc beside this file, named by recipe.sh */
 
 static const char tiny_marker[] = "mayfly guest: tiny init\n";
 

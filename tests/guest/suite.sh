@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors fixed
-# hostile jail), all without names, inside a KVM host. See lib.sh.
+# suite.sh [NAME...]: runs the named tests or groups (boot many power block console errors
+# fixed hostile jail), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/boot.sh"
@@ -15,10 +15,11 @@ here=${0%/*}
 . "$here/jail.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot power block console errors fixed hostile jail
+[ $# -gt 0 ] || set -- boot many power block console errors fixed hostile jail
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
+	many) run_tests $MANY ;;
 	power) run_tests $POWER ;;
 	block) run_tests $BLOCK ;;
 	console) run_tests $CONSOLE ;;

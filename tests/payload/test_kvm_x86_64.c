@@ -44,6 +44,7 @@ static void ports_carry_each_width_in_both_directions(void **state)
 
 static void string_instructions_carry_every_element(void **state)
 {
+	static const char said[] = "hello world!";
 	struct script_op ops[] = {
 		{ SCRIPT_OUTSB, RIG_DATA, 0x100 | 11 << 16 },
 		{ SCRIPT_OUTSL, RIG_DATA, 0x104 | 3 << 16 },
@@ -53,15 +54,15 @@ static void string_instructions_carry_every_element(void **state)
 	struct rig *r = *state;
 	uint8_t in[12];
 
-	assert_int_equal(gm_write(&r->gm, RIG_DATA, "hello world!", 12), 0);
+	assert_int_equal(gm_write(&r->gm, RIG_DATA, said, 12), 0);
 	assert_int_equal(gm_write(&r->gm, RIG_DATA + 64, "xxxxxxxxxxxx", 12), 0);
 	rig_fill(r, 1);
 	rig_script(r, ops, ARRAY_SIZE(ops));
 	assert_int_equal(r->nr_accesses, 11 + 3 + 5);
 	for (unsigned i = 0; i < 11; i++)
-		rig_access_is(r, i, RIG_PIO_OUT, 0, 1, (uint8_t) "hello world!"[i]);
+		rig_access_is(r, i, RIG_PIO_OUT, 0, 1, (uint8_t)said[i]);
 	for (unsigned i = 0; i < 3; i++)
-		rig_access_is(r, 11 + i, RIG_PIO_OUT, 4, 4, le32_get("hello world!" + 4 * i));
+		rig_access_is(r, 11 + i, RIG_PIO_OUT, 4, 4, le32_get(&said[4 * i]));
 	for (unsigned i = 0; i < 5; i++)
 		rig_access_is(r, 14 + i, RIG_PIO_IN, 2, 2, (2 * i + 2) << 8 | (2 * i + 1));
 	assert_int_equal(gm_read(&r->gm, RIG_DATA + 64, in, 12), 0);

@@ -13,7 +13,11 @@
 #define TINY_REBOOT_RESTART   0x01234567UL
 #define TINY_REBOOT_POWER_OFF 0x4321fedcUL
 
-#include TINY_ARCH /* tiny-ARCH.inc beside this file, named by recipe.sh */
+/* recipe.sh names the architecture's file; a checker sees one of them. */
+#ifndef TINY_ARCH
+#define TINY_ARCH "tiny-x86_64.inc"
+#endif
+#include TINY_ARCH
 
 static const char tiny_marker[] = "mayfly guest: tiny init\n";
 

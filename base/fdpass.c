@@ -5,20 +5,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 /* The kernel hands over as many as fit, so there is room for more than anybody may send. */
 #define FDPASS_SPACE CMSG_SPACE(sizeof(int) * (FDPASS_MAX + 1))
-
-static int64_t fdpass_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void fdpass_attach(struct msghdr *mh, void *control, const int *fds, unsigned nr)
 {
@@ -36,7 +28,7 @@ static void fdpass_attach(struct msghdr *mh, void *control, const int *fds, unsi
 int fdpass_send(int sock, const void *buf, size_t len, const int *fds, unsigned nr, int timeout_ms)
 {
 	_Alignas(struct cmsghdr) char control[FDPASS_SPACE] = { 0 };
-	int64_t end = fdpass_now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 	size_t done = 0;
 
 	BUG_ON(nr > FDPASS_MAX || !len);
@@ -56,7 +48,7 @@ int fdpass_send(int sock, const void *buf, size_t len, const int *fds, unsigned 
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		left = end - fdpass_now_ms();
+		left = end - clock_now_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		poll(&p, 1, (int)left);

@@ -3,8 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define RATELIMIT_BURST 5
 
@@ -54,12 +55,9 @@ void log_at(enum log_level level, const char *fmt, ...)
 
 bool ratelimit_ok(struct ratelimit *rl)
 {
-	struct timespec ts;
-	uint64_t now;
+	uint64_t now = clock_now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-	if (!rl->window_ns || now - rl->window_ns >= 1000000000ULL) {
+	if (!rl->window_ns || now - rl->window_ns >= CLOCK_NS_PER_S) {
 		bool first = !rl->window_ns;
 
 		rl->window_ns = now;

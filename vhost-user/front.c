@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "virtio/queue.h"
 
@@ -262,7 +263,7 @@ static void vu_front_config_write(
 static void vu_front_drain(struct virtio_backend *b)
 {
 	struct vu_front *f = vu_front_of(b);
-	int64_t begin = vu_front_now_ms();
+	int64_t begin = clock_now_ms();
 	char drop[64];
 	ssize_t n;
 
@@ -276,7 +277,7 @@ static void vu_front_drain(struct virtio_backend *b)
 		n = recv(f->cfg.sock, drop, sizeof(drop), MSG_DONTWAIT);
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return;
-	} while (f->cfg.drain_ms < 0 || vu_front_now_ms() - begin < f->cfg.drain_ms);
+	} while (f->cfg.drain_ms < 0 || clock_now_ms() - begin < f->cfg.drain_ms);
 	log_warn("%s: the device does not come to its end", f->cfg.name);
 }
 

@@ -43,7 +43,6 @@ static inline bool vu_front_has(const struct vu_front *f, enum vu_protocol_featu
 /* front_io.c: one request and its reply. With lock held, or while creating; all return 0 or
  * -errno with err: the connection is of no use then. */
 
-int64_t vu_front_now_ms(void);
 /** Sends m and waits for nothing. */
 int __must_check vu_front_post(
 	struct vu_front *f, struct vu_message *m, uint32_t flags, struct err *err);

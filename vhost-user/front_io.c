@@ -3,20 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
-int64_t vu_front_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
+#include "base/clock.h"
 
 /** Waits until fd has events; -ETIMEDOUT after timeout_ms, or sooner while the machine ends. */
 static int vu_front_poll(const struct vu_front *f, int fd, short events, int timeout_ms)
 {
-	int64_t begin = vu_front_now_ms(), limit = timeout_ms;
+	int64_t begin = clock_now_ms(), limit = timeout_ms;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = events };
@@ -28,7 +21,7 @@ static int vu_front_poll(const struct vu_front *f, int fd, short events, int tim
 			return -errno;
 		if (f->cfg.hurry && atomic_load(f->cfg.hurry))
 			limit = MIN(limit, VU_FRONT_HURRY_MS);
-		if (vu_front_now_ms() - begin >= limit)
+		if (clock_now_ms() - begin >= limit)
 			return -ETIMEDOUT;
 	}
 }

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/sha256.h"
 
 /* 1980-01-01 00:00 UTC: there is no file format that cannot say it. */
@@ -84,22 +84,14 @@ int fixed_complete(struct config *c, struct err *err)
 	return 0;
 }
 
-static uint64_t fixed_monotonic_ns(void)
-{
-	struct timespec t;
-
-	BUG_ON(clock_gettime(CLOCK_MONOTONIC, &t));
-	return (uint64_t)t.tv_sec * RTC_NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /** start_ns is what to add, which wraps. */
 static uint64_t fixed_now_ns(void *ctx)
 {
-	return fixed_monotonic_ns() + *(const uint64_t *)ctx;
+	return clock_now_ns() + *(const uint64_t *)ctx;
 }
 
 void fixed_clock_start(struct rtc_clock *ret, uint64_t *start_ns, uint64_t clock_s)
 {
-	*start_ns = clock_s * RTC_NS_PER_S - fixed_monotonic_ns();
+	*start_ns = clock_s * RTC_NS_PER_S - clock_now_ns();
 	*ret = (struct rtc_clock){ .now_ns = fixed_now_ns, .ctx = start_ns };
 }

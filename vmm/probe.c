@@ -2,30 +2,22 @@
 #include "vmm/probe.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "arch/arch.h"
+#include "base/clock.h"
 #include "hypervisor/hv.h"
 
 #define PROBE_RUNS       3
 #define PROBE_RAM        0x10000
 #define PROBE_SLOW_RATIO 50
 
-static uint64_t probe_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
-
 static uint64_t probe_host_ns(void)
 {
-	uint64_t t0 = probe_now_ns();
+	uint64_t t0 = clock_now_ns();
 
 	for (unsigned n = ARCH_PROBE_LOOPS; n; n--)
 		__asm__ volatile("" : "+r"(n));
-	return probe_now_ns() - t0;
+	return clock_now_ns() - t0;
 }
 
 static int probe_guest_ns(
@@ -37,11 +29,11 @@ static int probe_guest_ns(
 
 	if (rc)
 		return rc;
-	t0 = probe_now_ns();
+	t0 = clock_now_ns();
 	do
 		hv_vcpu_run(cpu, &exit);
 	while (exit.kind == HV_EXIT_KICKED);
-	*ret_ns = probe_now_ns() - t0;
+	*ret_ns = clock_now_ns() - t0;
 	if (!arch_probe_ended(&exit))
 		return err_set(err, EIO, "KVM: the probe guest ended with exit %d%s%s",
 			(int)exit.kind, exit.kind == HV_EXIT_FAILED ? ": " : "",

@@ -12,7 +12,6 @@
  * image says it occupies, or an initrd that is not where it was said to be. What is compressed
  * unpacks to at most the machine's RAM, which bounds the time of a run.
  */
-#include <elf.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,40 +19,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "loader/loader.h"
+#include "tests/unit/kernel_targets.h"
 
 #define FL_PARAMS  4
 #define FL_RAM1    (2 * MIB) /* at 1 MiB */
 #define FL_RAM2    (4 * MIB) /* at 3 MiB or 4 MiB */
 #define FL_CMDLINE 4096      /* one page of its own RAM, at 0 */
 
-static const struct kernel_target fl_target[] = {
-	{
-		.name = "x86_64",
-		.elf_machine = EM_X86_64,
-		.formats = BIT(KERNEL_BZIMAGE) | BIT(KERNEL_ELF_PVH) | BIT(KERNEL_ELF_LINUX),
-		.cmdline_max = 2047,
-		.initrd_max = 0x7fffffff,
-		.page_size = 4 * KIB,
-	},
-	{
-		.name = "aarch64",
-		.elf_machine = EM_AARCH64,
-		.formats = BIT(KERNEL_IMAGE_ARM64) | BIT(KERNEL_ELF_FDT),
-		.cmdline_max = 2047,
-		.initrd_max = UINT64_MAX,
-		.initrd_window = 32 * GIB,
-		.page_size = 64 * KIB,
-	},
-	{
-		.name = "riscv64",
-		.elf_machine = EM_RISCV,
-		.formats = BIT(KERNEL_IMAGE_RISCV64) | BIT(KERNEL_ELF_FDT),
-		.cmdline_max = 1023,
-		.initrd_max = UINT64_MAX,
-		.page_size = 4 * KIB,
-	},
-};
+static const struct kernel_target *const fl_target[] = { &li_x86, &li_arm64, &li_riscv64 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -146,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < FL_PARAMS)
 		return 0;
 	ram = fl_ram();
-	t = &fl_target[(data[1] >> 1 & 3) % ARRAY_SIZE(fl_target)];
+	t = fl_target[(data[1] >> 1 & 3) % ARRAY_SIZE(fl_target)];
 	low = MIB + data[0] * 4096ULL;
 	fl_check(!gm_add_borrowed(&gm, 0, ram, FL_CMDLINE));
 	fl_check(!gm_add_borrowed(&gm, MIB, ram + FL_CMDLINE, FL_RAM1));

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "loader/internal.h"
+#include "tests/unit/kernel_targets.h"
 
 #define LI_LOW  MIB
 #define LI_RAM1 (2 * MIB) /* bytes at 1 MiB */
@@ -44,35 +45,6 @@
 #define LI_ELF_ADDR   (MIB + 64 * KIB)
 #define LI_ELF_ADDR2  (LI_ELF_ADDR + 8 * KIB)
 #define LI_ELF_MEMLN2 (4 * KIB)
-
-/* What arch/<isa>/ says of its machine. */
-static const struct kernel_target li_x86 = {
-	.name = "x86_64",
-	.elf_machine = EM_X86_64,
-	.formats = BIT(KERNEL_BZIMAGE) | BIT(KERNEL_ELF_PVH) | BIT(KERNEL_ELF_LINUX),
-	.cmdline_max = 2047,
-	.initrd_max = 0x7fffffff,
-	.page_size = 4 * KIB,
-};
-
-static const struct kernel_target li_arm64 = {
-	.name = "aarch64",
-	.elf_machine = EM_AARCH64,
-	.formats = BIT(KERNEL_IMAGE_ARM64) | BIT(KERNEL_ELF_FDT),
-	.cmdline_max = 2047,
-	.initrd_max = UINT64_MAX,
-	.initrd_window = 32 * GIB,
-	.page_size = 64 * KIB,
-};
-
-static const struct kernel_target li_riscv64 = {
-	.name = "riscv64",
-	.elf_machine = EM_RISCV,
-	.formats = BIT(KERNEL_IMAGE_RISCV64) | BIT(KERNEL_ELF_FDT),
-	.cmdline_max = 1023,
-	.initrd_max = UINT64_MAX,
-	.page_size = 4 * KIB,
-};
 
 /* Image: the header and some code, and as much BSS. */
 #define LI_IMAGE_LEN  0x300

@@ -8,6 +8,7 @@
 # as PID; DEVICES are its device processes.
 start_machine() {
 	truncate -s 1M jail-disk
+	: >out # of the machine before
 	script <<-'END'
 		echo ready
 		while :; do sleep 1000; done

@@ -120,6 +120,24 @@ static void *device_runs(void *arg)
 	return NULL;
 }
 
+/**
+ * A hart that came for an earlier edge may have taken the work before its own edge came: that
+ * edge may be waiting still when the harts have gone home. It stands for no work.
+ */
+static void take_what_calls_for_nothing(unsigned hart)
+{
+	for (unsigned i = 0; i < NR_SOURCES; i++) {
+		uint32_t source = in(CLAIM(hart));
+
+		if (!source)
+			break;
+		assert_in_range(source, 1, NR_SOURCES);
+		assert_int_equal(left[source], 0);
+		out(CLAIM(hart), source);
+	}
+	assert_int_equal(in(CLAIM(hart)), 0);
+}
+
 static void no_edge_is_lost_between_devices_and_harts(void **state __unused)
 {
 	pthread_t hart[NR_HARTS], device[NR_DEVICES];
@@ -148,7 +166,7 @@ static void no_edge_is_lost_between_devices_and_harts(void **state __unused)
 	for (unsigned i = 0; i < NR_HARTS; i++)
 		pthread_join(hart[i], NULL);
 	for (unsigned i = 0; i < NR_HARTS; i++)
-		assert_int_equal(in(CLAIM(i)), 0);
+		take_what_calls_for_nothing(i);
 	assert_int_equal(nr_done, NR_DEVICES * ROUNDS);
 	for (unsigned i = 0; i < NR_HARTS; i++)
 		assert_false(wires.level[i]);

@@ -28,6 +28,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,12 +43,16 @@
 struct jail_call {
 	void (*fn)(void *arg, bool namespaces);
 	void *arg;
+	int *net;
 };
 
 static int jail_in_nursery(void *arg)
 {
 	const struct jail_call *call = arg;
 
+	/* Descriptors are shared, and any socket belongs to a net namespace. */
+	if (call->net)
+		*call->net = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	call->fn(call->arg, true);
 	return 0;
 }
@@ -59,13 +64,15 @@ static bool jail_refused(int code)
 		code == EUSERS;
 }
 
-int jail_nursery(void (*fn)(void *arg, bool namespaces), void *arg, struct err *err)
+int jail_nursery(void (*fn)(void *arg, bool namespaces), void *arg, int *net, struct err *err)
 {
-	struct jail_call call = { .fn = fn, .arg = arg };
+	struct jail_call call = { .fn = fn, .arg = arg, .net = net };
 	uint8_t *stack = mmap(NULL, JAIL_STACK, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	int pid, code;
 
+	if (net)
+		*net = -1;
 	if (stack == MAP_FAILED)
 		return err_errno(err, errno, "device processes");
 	pid = clone(jail_in_nursery, stack + JAIL_STACK,
@@ -284,7 +291,7 @@ bool jail_has_namespaces(void)
 	struct err err;
 	int status;
 
-	if (jail_nursery(jail_try, &c, &err) || !c.pid)
+	if (jail_nursery(jail_try, &c, NULL, &err) || !c.pid)
 		return false;
 	fd_close(&c.pidfd);
 	return waitpid(c.pid, &status, 0) == c.pid && status == 0;

@@ -32,9 +32,14 @@ struct jail_child {
  * Runs fn(arg, namespaces), which calls jail_spawn, as a task that shares memory and descriptors
  * with this process and nothing else, while this one waits; so namespaces that are expensive to
  * make are made once. Where the host refuses them it is a plain call. While this process has one
- * thread. Returns 0 or -errno with err.
+ * thread. *net, unless net is NULL, becomes a descriptor of the caller's that keeps the net
+ * namespace alive, or -1. Returns 0 or -errno with err.
+ *
+ * The kernel takes a net namespace down in the background, waiting for RCU all the time, and a KVM
+ * machine's end waits for the same: who has both holds the namespace for longer.
  */
-int __must_check jail_nursery(void (*fn)(void *arg, bool namespaces), void *arg, struct err *err);
+int __must_check jail_nursery(
+	void (*fn)(void *arg, bool namespaces), void *arg, int *net, struct err *err);
 
 /**
  * As fork(2), in a nursery with or without namespaces; the child is the child of the process

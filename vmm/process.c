@@ -252,10 +252,10 @@ static void process_spawn(void *arg, bool namespaces)
 			"seccomp alone: mayfly doctor");
 }
 
-int process_start(struct process *const *p, unsigned nr, struct err *err)
+int process_start(struct process *const *p, unsigned nr, int *net, struct err *err)
 {
 	struct process_batch b = { .p = p, .nr = nr, .err = err };
-	int rc = nr ? jail_nursery(process_spawn, &b, err) : 0;
+	int rc = nr ? jail_nursery(process_spawn, &b, net, err) : 0;
 
 	for (unsigned i = 0; i < nr; i++)
 		process_drop(p[i]);

@@ -31,8 +31,11 @@ struct process_events {
 int __must_check process_prepare(const struct config *cfg, const struct model *m, unsigned i,
 	struct model_files *files, int sock, struct process **ret, struct err *err);
 
-/** Starts the nr processes of p, while this process has one thread. 0 or -errno with err. */
-int __must_check process_start(struct process *const *p, unsigned nr, struct err *err);
+/**
+ * Starts the nr processes of p, while this process has one thread. net is jail_nursery's.
+ * Returns 0 or -errno with err.
+ */
+int __must_check process_start(struct process *const *p, unsigned nr, int *net, struct err *err);
 
 /** Waits until it is jailed and serves. Returns 0, or -errno with what it said. */
 int __must_check process_ready(struct process *p, struct err *err);

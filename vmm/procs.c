@@ -59,7 +59,7 @@ int procs_start(struct vm *vm, struct err *err)
 			all[vm->nr_procs++] = p->proc;
 		}
 	}
-	return process_start(all, vm->nr_procs, err);
+	return process_start(all, vm->nr_procs, &vm->net_fd, err);
 }
 
 int procs_connect(struct vm *vm, unsigned n, const struct model *m, struct virtio_backend **ret,

@@ -156,7 +156,7 @@ static int serve_run(struct serve *s, struct model_files *files, struct err *err
 	rc = process_prepare(&s->cfg, s->m, 0, files, fd_take(&s->fd), &p, err);
 	if (rc)
 		return rc;
-	rc = process_start(&p, 1, err);
+	rc = process_start(&p, 1, NULL, err);
 	if (!rc)
 		rc = process_ready(p, err);
 	if (!rc)

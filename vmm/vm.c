@@ -194,7 +194,7 @@ enum status vm_create(const struct config *cfg, struct vm **ret, struct err *err
 		return STATUS_FAILED;
 	}
 	vm->cfg = cfg;
-	vm->ack_fd = -1;
+	vm->ack_fd = vm->net_fd = -1;
 	vm->load.kernel_fd = vm->load.initrd_fd = -1;
 	vm->end_status = STATUS_FAILED;
 	vm->host = (struct model_host){
@@ -235,6 +235,7 @@ void vm_destroy(struct vm *vm)
 	gm_fini(&vm->gm);
 	fd_close(&vm->ack_fd);
 	fd_close(&vm->end_fd);
+	fd_close(&vm->net_fd);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
 }

@@ -89,6 +89,7 @@ struct vm {
 	struct model_host host; /* for models and lines on the I/O thread */
 	struct vm_proc proc[ARCH_MAX_VIRTIO];
 	unsigned nr_procs; /* 0 with --disable-sandbox; else as many as there are models */
+	int net_fd;        /* their net namespace, which ends after KVM's machine; or -1 */
 
 	struct vcpu *cpu;
 	unsigned nr_cpus;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -67,7 +69,7 @@ static siginfo_t jailed(const char *policy, void (*deed)(void))
 	struct err err;
 
 	monitor = getpid();
-	assert_int_equal(jail_nursery(spawn_deed, &d, &err), 0);
+	assert_int_equal(jail_nursery(spawn_deed, &d, NULL, &err), 0);
 	assert_true(d.c.pid > 0);
 	while (waitid(P_PIDFD, (id_t)d.c.pidfd, &si, WEXITED) < 0)
 		assert_int_equal(errno, EINTR);
@@ -275,7 +277,7 @@ static void a_child_dies_with_its_parent(void **state __unused)
 
 		alarm(60);
 		given = pipes[1];
-		if (jail_nursery(spawn_deed, &d, &err))
+		if (jail_nursery(spawn_deed, &d, NULL, &err))
 			_exit(1);
 		close(pipes[1]);
 		for (;;)
@@ -290,6 +292,31 @@ static void a_child_dies_with_its_parent(void **state __unused)
 	assert_int_equal(poll(&p, 1, 10000), 1);
 	assert_int_equal(read(pipes[0], &c, 1), 0);
 	close(pipes[0]);
+}
+
+static void the_net_namespace_is_held_when_asked(void **state __unused)
+{
+	struct deed d = { .policy = "rng", .fn = deed_work };
+	struct stat here, there;
+	struct err err;
+	siginfo_t si;
+	int net, ns;
+
+	if (SANITIZED)
+		skip();
+	setup_given();
+	assert_int_equal(jail_nursery(spawn_deed, &d, &net, &err), 0);
+	while (waitid(P_PIDFD, (id_t)d.c.pidfd, &si, WEXITED) < 0)
+		assert_int_equal(errno, EINTR);
+	fd_close(&d.c.pidfd);
+	assert_true(net >= 0);
+	ns = ioctl(net, SIOCGSKNS);
+	assert_true(ns >= 0);
+	assert_int_equal(fstat(ns, &there), 0);
+	assert_int_equal(stat("/proc/self/ns/net", &here), 0);
+	assert_true(here.st_ino != there.st_ino);
+	close(ns);
+	close(net);
 }
 
 static void where_namespaces_are_refused_landlock_and_the_policy_remain(void **state __unused)
@@ -325,6 +352,7 @@ int main(void)
 		cmocka_unit_test(all_other_descriptors_are_closed),
 		cmocka_unit_test(a_mistake_of_ours_is_not_taken_for_an_attack),
 		cmocka_unit_test(a_child_dies_with_its_parent),
+		cmocka_unit_test(the_net_namespace_is_held_when_asked),
 		cmocka_unit_test(where_namespaces_are_refused_landlock_and_the_policy_remain),
 	};
 

@@ -360,7 +360,7 @@ static void guest_never_looks(struct guest *g)
 
 static void run_guest(bool reads_iir)
 {
-	struct host h = { .len = MIB, .sleep_every = 8 };
+	struct host h = { .len = 256 * KIB, .sleep_every = 8 };
 	struct guest g = { .want = h.len, .good = true };
 	pthread_t loop, reader, writer;
 	struct pollfd p = { .fd = line.fd, .events = POLLIN };

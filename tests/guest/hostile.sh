@@ -62,6 +62,7 @@ hostile() {
 		mkdir -p "$D"
 		seq -w 1 99999999 2>/dev/null | head -c 1048576 >"$D/disk"
 		dd if="$D/disk" bs=512 skip=9 2>/dev/null | sha256sum >"$D/before"
+		[ -z "$AS" ] || chown -R "$AS" "$D"
 		rm -f in back
 		mkfifo in back
 		# Input without an end, and a reader of all output that keeps what is asked for.

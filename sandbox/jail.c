@@ -35,10 +35,9 @@
 
 #include "base/fd.h"
 
-#define JAIL_SHARED  (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
-#define JAIL_OWN     (CLONE_NEWPID | CLONE_NEWNS)
-#define JAIL_STACK   (256 * KIB) /* of the nursery, and so of its children */
-#define JAIL_MAX_FDS 256         /* a device's own, and a vhost-user connection's eventfds */
+#define JAIL_SHARED (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define JAIL_OWN    (CLONE_NEWPID | CLONE_NEWNS)
+#define JAIL_STACK  (256 * KIB) /* of the nursery, and so of its children */
 
 struct jail_call {
 	void (*fn)(void *arg, bool namespaces);
@@ -237,13 +236,22 @@ int jail_lower(struct err *err)
 	return jail_drop_capabilities(err);
 }
 
-int jail_lock(bool namespaces, const struct policy *p, struct err *err)
+/** As many as wanted, where the host gives as many. */
+static rlim_t jail_nofile(unsigned nofile)
 {
-	static const struct {
+	struct rlimit r = { nofile, nofile };
+
+	BUG_ON(getrlimit(RLIMIT_NOFILE, &r));
+	return MIN((rlim_t)nofile, r.rlim_max);
+}
+
+int jail_lock(bool namespaces, unsigned nofile, const struct policy *p, struct err *err)
+{
+	const struct {
 		int what;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_NOFILE, JAIL_MAX_FDS },
+		{ RLIMIT_NOFILE, jail_nofile(nofile) },
 		{ RLIMIT_NPROC, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 		{ RLIMIT_NICE, 0 },

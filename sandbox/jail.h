@@ -51,8 +51,11 @@ int __must_check jail_spawn(struct jail_child *ret, bool namespaces, struct err 
 /** In the child, first of all. Keeps the nr descriptors of keep and standard error. */
 int __must_check jail_settle(const int *keep, unsigned nr, struct err *err);
 
-/** In the child, when it has all that it needs. */
-int __must_check jail_lock(bool namespaces, const struct policy *p, struct err *err);
+#define JAIL_NOFILE 256 /* descriptors: a device's own, and its connection's eventfds */
+
+/** In the child, when it has all that it needs. It may have nofile descriptors from now on. */
+int __must_check jail_lock(
+	bool namespaces, unsigned nofile, const struct policy *p, struct err *err);
 
 /** Whether namespaces can be had here, found out by a child that ends at once. */
 bool jail_has_namespaces(void);

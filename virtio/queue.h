@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/iov.h"
 #include "memory/memory.h"
 
 #define VQ_MAX_SIZE  1024
@@ -102,17 +103,3 @@ bool vq_should_raise(struct vq *q);
 bool vq_enable_kick(struct vq *q);
 /** Asks for no notifications while the device drains the queue. A hint. */
 void vq_disable_kick(struct vq *q);
-
-/*
- * iovec helpers for chains: they advance through iov[0..n) and never past it.
- */
-/** Copies up to len bytes at byte offset off of the iovecs into buf; returns bytes copied. */
-size_t iov_read(const struct iovec *iov, unsigned n, uint64_t off, void *buf, size_t len);
-/** Copies up to len bytes of buf to byte offset off; returns bytes copied. */
-size_t iov_write(const struct iovec *iov, unsigned n, uint64_t off, const void *buf, size_t len);
-/**
- * The part [off, off+len) of iov as iovecs in out (room for n). Returns how many, clipped
- * at the end of iov.
- */
-unsigned iov_slice(
-	const struct iovec *iov, unsigned n, uint64_t off, uint64_t len, struct iovec *out);

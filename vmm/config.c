@@ -33,6 +33,7 @@ void config_fini(struct config *c)
 	for (unsigned i = 0; i < c->nr_params; i++)
 		free(c->params[i]);
 	free(c->params);
+	free(c->vsock.socket);
 	free(c->kernel);
 	free(c->initrd);
 	free(c->name);

@@ -12,6 +12,7 @@
 #define CONFIG_MAX_DISKS   ARCH_MAX_VIRTIO
 #define CONFIG_MAX_SERIALS 8
 #define CONFIG_MAX_FOREIGN 16
+#define CONFIG_MAX_HANDED  8
 #define CONFIG_MAX_TAG     36 /* bytes of a file system's tag (VIRTIO 1.2, section 5.11.4) */
 #define CONFIG_MIN_MEM_MIB 16
 #define CONFIG_MAX_MEM_MIB (4ULL << 20) /* 4 TiB */
@@ -46,6 +47,19 @@ struct foreign_config {
 	bool type_seen;
 };
 
+/** A socket for the guest's first connection to a port of the host's. No option says it. */
+struct handed_config {
+	uint32_t port;
+	int fd; /* the device's when it is opened */
+};
+
+struct vsock_options {
+	uint64_t cid; /* 0: there is none */
+	char *socket; /* NULL: only what is handed */
+	struct handed_config handed[CONFIG_MAX_HANDED];
+	unsigned nr_handed;
+};
+
 enum cpu_model { CPU_MODEL_HOST, CPU_MODEL_BASELINE };
 
 struct config {
@@ -60,6 +74,7 @@ struct config {
 	unsigned nr_disks;
 	struct foreign_config foreign[CONFIG_MAX_FOREIGN];
 	unsigned nr_foreign;
+	struct vsock_options vsock;
 	uint64_t clock_s;   /* where the guest's time of day begins, seconds since 1970 */
 	bool clock_seen;    /* else it is the host's */
 	char *seed;         /* what the guest's entropy is made of; NULL: the host's */

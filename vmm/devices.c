@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vhost-user/front.h"
+#include "vmm/broker.h"
 #include "vmm/fixed.h"
 #include "vmm/foreign.h"
 #include "vmm/vm.h"
@@ -266,13 +267,24 @@ static int devices_plug(struct vm *vm, unsigned n, struct virtio_backend *b, str
 		&vm->mmio, &vm->virtio[n], err);
 }
 
+int devices_attend(struct vm *vm, int fd, struct err *err)
+{
+	return fd < 0 ? 0 : broker_create(vm->loop, fd, vm->cfg->vsock.socket, &vm->broker, err);
+}
+
 static int devices_make_model(struct vm *vm, const struct model *m, unsigned i,
 	struct virtio_backend **ret, struct err *err)
 {
 	struct model_files files;
 	int rc = m->open(vm->cfg, i, &files, err);
 
-	return rc ? rc : m->make(&vm->host, i, &files, ret, err);
+	if (rc)
+		return rc;
+	rc = devices_attend(vm, fd_take(&files.request_fd), err);
+	if (!rc)
+		return m->make(&vm->host, i, &files, ret, err);
+	model_files_close(&files);
+	return rc;
 }
 
 static int devices_make_virtio(struct vm *vm, struct err *err)
@@ -349,6 +361,7 @@ void devices_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_virtio; i++)
 		virtio_mmio_destroy(vm->virtio[i]);
 	procs_destroy(vm);
+	broker_destroy(vm->broker);
 	for (unsigned i = 0; i < ARCH_MAX_UARTS; i++)
 		uart_destroy(vm->uart[i]);
 	pl031_destroy(vm->pl031);

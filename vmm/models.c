@@ -8,6 +8,7 @@
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
+#include "virtio/vsock.h"
 
 #define DISK_DEPTH      128
 #define DISK_MAX_QUEUES 8 /* unless queues= says more */
@@ -41,7 +42,8 @@ static int model_open_block(
 	struct block_config bc = model_block_config(&cfg->disk[i]);
 	int fd = block_open_file(&bc, err);
 
-	*ret = (struct model_files){ .fd = { fd, -1 } };
+	model_files_init(ret);
+	ret->fd[0] = fd;
 	return fd < 0 ? fd : 0;
 }
 
@@ -126,7 +128,7 @@ static unsigned model_nr_rng(const struct config *cfg)
 static int model_open_rng(const struct config *cfg __unused, unsigned i __unused,
 	struct model_files *ret, struct err *err __unused)
 {
-	*ret = (struct model_files){ .fd = { -1, -1 } };
+	model_files_init(ret);
 	return 0;
 }
 
@@ -146,10 +148,13 @@ static void model_label_rng(
 
 const struct model models[] = {
 	{ &virtio_blk_class, false, model_nr_block, model_open_block, model_make_block,
-		model_label_block },
+		model_label_block, 0 },
 	{ &virtio_console_class, true, model_nr_console, model_open_console, model_make_console,
-		model_label_console },
-	{ &virtio_rng_class, false, model_nr_rng, model_open_rng, model_make_rng, model_label_rng },
+		model_label_console, 0 },
+	{ &virtio_rng_class, false, model_nr_rng, model_open_rng, model_make_rng, model_label_rng,
+		0 },
+	{ &virtio_vsock_class, true, model_nr_vsock, model_open_vsock, model_make_vsock,
+		model_label_vsock, VSOCK_MAX_CONNS + JAIL_NOFILE },
 	{ 0 },
 };
 
@@ -161,8 +166,16 @@ const struct model *model_find(const char *kind)
 	return NULL;
 }
 
+void model_files_init(struct model_files *f)
+{
+	*f = (struct model_files){ .request_fd = -1 };
+	for (unsigned i = 0; i < MODEL_MAX_FILES; i++)
+		f->fd[i] = -1;
+}
+
 void model_files_close(struct model_files *f)
 {
 	for (unsigned i = 0; i < MODEL_MAX_FILES; i++)
 		fd_close(&f->fd[i]);
+	fd_close(&f->request_fd);
 }

@@ -10,6 +10,8 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "memory/memory.h"
+#include "net/vsock.h"
+#include "sandbox/jail.h"
 #include "sandbox/policy.h"
 #include "virtio/virtio.h"
 #include "vmm/config.h"
@@ -29,12 +31,13 @@ struct model_host {
 	struct terminal_escape escape; /* loop thread; there is one terminal */
 };
 
-#define MODEL_MAX_FILES 2
+#define MODEL_MAX_FILES (2 + VSOCK_MAX_HANDED)
 
 /** What was opened for a device. */
 struct model_files {
 	int fd[MODEL_MAX_FILES]; /* owned, -1: none */
 	bool terminal;           /* fd[0] is one, which has an escape key */
+	int request_fd;          /* owned, -1: none. Not the device's: it asks the monitor there */
 };
 
 struct model {
@@ -47,6 +50,7 @@ struct model {
 		struct virtio_backend **ret, struct err *err);
 	/* What the user calls the i-th: "--block disk.img". */
 	void (*label)(const struct config *cfg, unsigned i, char *buf, size_t len);
+	unsigned nofile; /* descriptors that its process may have; 0: JAIL_NOFILE */
 };
 
 /** In the order in which the guest finds them; the last has no cls. */
@@ -54,7 +58,17 @@ extern const struct model models[];
 
 /** The model of that kind, or NULL. */
 const struct model *model_find(const char *kind);
+/** Without any. */
+void model_files_init(struct model_files *f);
 void model_files_close(struct model_files *f);
+
+/* ---- model_vsock.c ---- */
+unsigned model_nr_vsock(const struct config *cfg);
+int __must_check model_open_vsock(
+	const struct config *cfg, unsigned i, struct model_files *ret, struct err *err);
+int __must_check model_make_vsock(struct model_host *h, unsigned i, struct model_files *files,
+	struct virtio_backend **ret, struct err *err);
+void model_label_vsock(const struct config *cfg, unsigned i, char *buf, size_t len);
 
 /* ---- serial.c ---- */
 /** Opens the stream of a serial line. */

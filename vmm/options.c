@@ -355,6 +355,13 @@ static const struct option options[] = {
 		"listen; if it ends or breaks the protocol, the machine ends with status 33, or "
 		"does not begin (status 1). May be repeated.",
 		true },
+	{ "vsock", 0, "cid=N,socket=PATH", option_vsock,
+		"A socket device for a guest of context id N (3 or more). What the guest connects to "
+		"at port P of the host (context id 2) goes to the unix socket PATH_P. Who connects to "
+		"the unix socket PATH and says \"CONNECT P\" and a line's end reaches port P of the "
+		"guest, and reads \"OK\" and a number first. PATH stays when the machine has ended; "
+		"the next one takes it over.",
+		false },
 	{ "disable-sandbox", 0, NULL, option_disable_sandbox,
 		"Run devices on a thread of the monitor, and without filters of system calls, "
 		"instead of each device in a jailed process of its own.",

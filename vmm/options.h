@@ -16,6 +16,9 @@
  */
 int __must_check options_parse(int argc, char **argv, struct config *c, struct err *err);
 
+/** --vsock, in vmm/model_vsock.c. */
+int option_vsock(const char *opt, const char *value, struct config *c, struct err *err);
+
 enum options_format { OPTIONS_HELP, OPTIONS_MARKDOWN, OPTIONS_MAN };
 
 /** Writes the option table as terminal help, markdown or man page rows. */

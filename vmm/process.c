@@ -45,6 +45,7 @@ struct process {
 	struct jail_child child; /* pidfd owned */
 	int sock;                /* owned until taken */
 	int word_fd;             /* owned: what it says */
+	int request_fd;          /* owned until taken, or -1 */
 	struct watch word, death;
 	struct loop *loop;
 	struct process_events ev;
@@ -151,7 +152,9 @@ static int process_build(struct process_job *job, const struct config *cfg,
 	rc = job->m->make(&job->host, job->i, files, &bc.b, err);
 	if (!rc)
 		rc = vu_back_create(&bc, &job->back, err);
-	return rc ? rc : jail_lock(namespaces, policy_find(job->m->cls->name), err);
+	return rc ? rc
+		  : jail_lock(namespaces, job->m->nofile ? job->m->nofile : JAIL_NOFILE,
+			    policy_find(job->m->cls->name), err);
 }
 
 __noreturn static void process_child(struct process_job *job, const struct config *cfg,
@@ -209,6 +212,7 @@ int process_prepare(const struct config *cfg, const struct model *m, unsigned i,
 	}
 	p->sock = p->word_fd = p->child.pidfd = p->child_word_fd = -1;
 	p->child_sock = sock;
+	p->request_fd = fd_take(&files->request_fd);
 	p->files = *files;
 	p->cfg = cfg;
 	p->m = m;
@@ -297,6 +301,11 @@ int process_ready(struct process *p, struct err *err)
 	if (process_died(p, err))
 		return -EIO;
 	return err_set(err, EIO, "%s: its process closed its pipe", p->label);
+}
+
+int process_take_requests(struct process *p)
+{
+	return fd_take(&p->request_fd);
 }
 
 int process_take_socket(struct process *p)
@@ -429,5 +438,6 @@ void process_destroy(struct process *p)
 	fd_close(&p->child.pidfd);
 	fd_close(&p->sock);
 	fd_close(&p->word_fd);
+	fd_close(&p->request_fd);
 	free(p);
 }

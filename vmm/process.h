@@ -40,6 +40,9 @@ int __must_check process_start(struct process *const *p, unsigned nr, int *net, 
 /** Waits until it is jailed and serves. Returns 0, or -errno with what it said. */
 int __must_check process_ready(struct process *p, struct err *err);
 
+/** Hands over the end at which its device asks the monitor, or -1. */
+int process_take_requests(struct process *p);
+
 /** Hands over the monitor's side of its socket. */
 int process_take_socket(struct process *p);
 

@@ -88,6 +88,9 @@ int procs_connect(struct vm *vm, unsigned n, const struct model *m, struct virti
 		rc = process_watch(p->proc, vm->loop, &ev, err);
 	if (rc)
 		return rc;
+	rc = devices_attend(vm, process_take_requests(p->proc), err);
+	if (rc)
+		return rc;
 	fc.sock = process_take_socket(p->proc);
 	return vu_front_create(&fc, ret, err);
 }

@@ -74,7 +74,8 @@ int serial_open(const struct serial_config *s, struct model_files *ret, struct e
 	}
 	if (in < 0 && (s->use_stdin || s->input))
 		return in;
-	*ret = (struct model_files){ .terminal = s->use_stdin && isatty(in) };
+	model_files_init(ret);
+	ret->terminal = s->use_stdin && isatty(in);
 	ret->fd[0] = fd_take(&in);
 	ret->fd[1] = fd_take(&out);
 	return 0;

@@ -11,12 +11,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/unixsock.h"
+#include "vmm/broker.h"
 #include "vmm/options.h"
 #include "vmm/process.h"
 #include "vmm/terminal.h"
@@ -26,6 +27,9 @@ struct serve {
 	const char *keys, *socket_path;
 	int fd; /* owned, -1: not given */
 	struct config cfg;
+	struct loop *loop; /* owned; of devices that ask */
+	struct err why;    /* what the device said, when it did */
+	bool failed;
 };
 
 static int serve_parse_fd(const char *text, int *ret, struct err *err)
@@ -59,7 +63,7 @@ static int serve_parse_words(struct serve *s, int argc, char **argv, struct err 
 	int rc = 0;
 
 	if (!argc || !(s->m = model_find(argv[0])))
-		return err_set(err, EINVAL, "device: '%s' is not block, console or rng",
+		return err_set(err, EINVAL, "device: '%s' is not block, console, rng or vsock",
 			argc ? argv[0] : "");
 	for (int i = 1; i < argc && !rc; i++) {
 		if ((value = serve_value("--socket-path", argc, argv, &i)))
@@ -82,13 +86,15 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 {
 	const char *kind = s->m->cls->name;
 	char *args[2] = { NULL, (char *)(uintptr_t)s->keys };
-	static char block[] = "--block", serial[] = "--serial";
+	static char block[] = "--block", serial[] = "--serial", vsock[] = "--vsock";
 	int rc;
 
 	if (!strcmp(kind, "block"))
 		args[0] = block;
 	else if (!strcmp(kind, "console"))
 		args[0] = serial;
+	else if (!strcmp(kind, "vsock"))
+		args[0] = vsock;
 	if (args[0] && !s->keys)
 		return err_set(err, EINVAL, "device: %s: what it is made of must follow", kind);
 	if (!args[0])
@@ -101,45 +107,62 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 	return config_check_serials(&s->cfg, err);
 }
 
-/** Takes a path whose listener is gone over. */
-static int serve_bind(int sock, const struct sockaddr_un *sa)
-{
-	const struct sockaddr *addr = (const struct sockaddr *)sa;
-	fd_auto int probe = -1;
-
-	if (!bind(sock, addr, sizeof(*sa)))
-		return 0;
-	if (errno != EADDRINUSE)
-		return -errno;
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (probe < 0 || !connect(probe, addr, sizeof(*sa)) || errno != ECONNREFUSED ||
-		unlink(sa->sun_path))
-		return -EADDRINUSE;
-	return bind(sock, addr, sizeof(*sa)) ? -errno : 0;
-}
-
 /** Waits for the one front end; the path is gone afterwards. Returns the connection. */
 static int serve_accept(const char *path, struct err *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	fd_auto int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int rc, conn;
+	fd_auto int sock = unixsock_listen("device: --socket-path", path, 1, 0, err);
+	int conn;
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(err, ENAMETOOLONG,
-			"device: --socket-path: %s: is longer than %zu bytes", path,
-			sizeof(sa.sun_path) - 1);
-	memcpy(sa.sun_path, path, strlen(path));
-	rc = sock < 0 ? -errno : serve_bind(sock, &sa);
-	if (!rc && listen(sock, 1))
-		rc = -errno;
-	if (rc)
-		return err_errno(err, -rc, "device: --socket-path: %s", path);
+	if (sock < 0)
+		return sock;
 	do
 		conn = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
 	while (conn < 0 && errno == EINTR);
 	unlink(path);
 	return conn >= 0 ? conn : err_errno(err, errno, "device: --socket-path: %s", path);
+}
+
+static void serve_on_failed(void *ctx, const struct err *err)
+{
+	struct serve *s = ctx;
+
+	s->why = *err;
+	s->failed = true;
+}
+
+static void serve_on_died(void *ctx, const struct err *err __unused)
+{
+	loop_stop(((struct serve *)ctx)->loop);
+}
+
+/** Waits for its end, and connects for it meanwhile. */
+static int serve_attend(struct serve *s, struct process *p, struct err *err)
+{
+	const struct process_events ev = {
+		.failed = serve_on_failed, .died = serve_on_died, .ctx = s
+	};
+	int fd = process_take_requests(p);
+	struct broker *broker = NULL;
+	int rc;
+
+	if (fd < 0)
+		return process_wait(p, -1, err);
+	rc = loop_create(&s->loop, err);
+	if (rc) {
+		fd_close(&fd);
+		return rc;
+	}
+	rc = broker_create(s->loop, fd, s->cfg.vsock.socket, &broker, err);
+	if (!rc)
+		rc = process_watch(p, s->loop, &ev, err);
+	if (!rc) {
+		loop_run(s->loop);
+		rc = process_wait(p, -1, err);
+		if (rc && s->failed)
+			*err = s->why; /* more than a status says */
+	}
+	broker_destroy(broker);
+	return rc;
 }
 
 static int serve_run(struct serve *s, struct model_files *files, struct err *err)
@@ -160,8 +183,9 @@ static int serve_run(struct serve *s, struct model_files *files, struct err *err
 	if (!rc)
 		rc = process_ready(p, err);
 	if (!rc)
-		rc = process_wait(p, -1, err);
+		rc = serve_attend(s, p, err);
 	process_destroy(p);
+	loop_destroy(s->loop);
 	return rc;
 }
 

@@ -88,8 +88,9 @@ struct vm {
 	struct power power;
 	struct model_host host; /* for models and lines on the I/O thread */
 	struct vm_proc proc[ARCH_MAX_VIRTIO];
-	unsigned nr_procs; /* 0 with --disable-sandbox; else as many as there are models */
-	int net_fd;        /* their net namespace, which ends after KVM's machine; or -1 */
+	unsigned nr_procs;     /* 0 with --disable-sandbox; else as many as there are models */
+	struct broker *broker; /* for the vsock device, if there is one */
+	int net_fd;            /* their net namespace, which ends after KVM's machine; or -1 */
 
 	struct vcpu *cpu;
 	unsigned nr_cpus;
@@ -159,6 +160,8 @@ void devices_destroy(struct vm *vm);
 /** Opens the models' files and starts their processes. While there is one thread. */
 int __must_check procs_start(struct vm *vm, struct err *err);
 /** The n-th process, whose model is m, as a backend. */
+/** Serves what a device asks at fd (taken over; -1: it asks nothing). The loop does not run yet. */
+int __must_check devices_attend(struct vm *vm, int fd, struct err *err);
 int __must_check procs_connect(struct vm *vm, unsigned n, const struct model *m,
 	struct virtio_backend **ret, struct err *err);
 /** They are about to be told to end. */

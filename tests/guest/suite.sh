@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # suite.sh [NAME...]: runs the named tests or groups (boot many power block console errors
-# fixed hostile jail), all without names, inside a KVM host. See lib.sh.
+# fixed hostile jail vsock), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/boot.sh"
@@ -13,9 +13,10 @@ here=${0%/*}
 . "$here/fixed.sh"
 . "$here/hostile.sh"
 . "$here/jail.sh"
+. "$here/vsock.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot many power block console errors fixed hostile jail
+[ $# -gt 0 ] || set -- boot many power block console errors fixed hostile jail vsock
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -27,6 +28,7 @@ for name; do
 	fixed) run_tests $FIXED ;;
 	hostile) run_tests $HOSTILE ;;
 	jail) run_tests $JAIL ;;
+	vsock) run_tests $VSOCK ;;
 	*) run_tests "$name" ;;
 	esac
 done

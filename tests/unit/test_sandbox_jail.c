@@ -54,7 +54,7 @@ static void spawn_deed(void *arg, bool namespaces)
 
 	if (!rc) {
 		if (jail_settle(&given, 1, &err) ||
-			jail_lock(namespaces, policy_find(d->policy), &err))
+			jail_lock(namespaces, JAIL_NOFILE, policy_find(d->policy), &err))
 			_exit(99);
 		d->fn();
 		_exit(0);
@@ -333,7 +333,8 @@ static void where_namespaces_are_refused_landlock_and_the_policy_remain(void **s
 		struct err err;
 
 		/* As jail_lock without them, but for the policy: what is opened is refused. */
-		if (jail_settle(&given, 1, &err) || jail_lock(false, policy_find("rng"), &err))
+		if (jail_settle(&given, 1, &err) ||
+			jail_lock(false, JAIL_NOFILE, policy_find("rng"), &err))
 			_exit(99);
 		deed_open();
 		_exit(0);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Copies between iovecs and flat buffers, and parts of iovecs. Pure functions, any thread.
  * Invariant: offsets and lengths are compared by subtraction and never run past the last iovec.
  */
-#include "virtio/queue.h"
+#include "base/iov.h"
 
 unsigned iov_slice(
 	const struct iovec *iov, unsigned n, uint64_t off, uint64_t len, struct iovec *out)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* virtio/iov.c: copies at any offset, clipped at the end. */
+/* base/iov.c: copies at any offset, clipped at the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "virtio/queue.h"
+#include "base/iov.h"
 
 #define NR 4
 

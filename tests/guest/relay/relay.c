@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Stream sockets for guest tests, for either side: busybox has none for vsock.
+ *
+ *	relay connect ADDR             standard input to it, it to standard output, until both end
+ *	relay listen ADDR              the same with the first who comes
+ *	relay say LINE ADDR            as connect, after LINE was sent and a line was received
+ *	relay echo ADDR                says so, and gives each who comes back what he sends
+ *	relay many COUNT HELD ADDR     COUNT connections, HELD at a time; each sends a word and
+ *reads it relay held COUNT ADDR          how many of COUNT connections at once are accepted
+ *
+ * ADDR is vsock:CID:PORT (who listens: vsock:any:PORT) or unix:PATH. Status 0, or 1 and a line.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+#define MAX_HELD 1024
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_vm vm;
+	struct sockaddr_un un;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static socklen_t parse(const char *text, union address *ret)
+{
+	char *colon;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!strncmp(text, "unix:", 5) && strlen(text + 5) < sizeof(ret->un.sun_path)) {
+		ret->un.sun_family = AF_UNIX;
+		memcpy(ret->un.sun_path, text + 5, strlen(text + 5));
+		return sizeof(ret->un);
+	}
+	colon = strrchr(text, ':');
+	if (strncmp(text, "vsock:", 6) || !colon || colon == text + 5) {
+		errno = EINVAL;
+		die(text);
+	}
+	ret->vm.svm_family = AF_VSOCK;
+	ret->vm.svm_cid = !strncmp(text + 6, "any", 3) ? VMADDR_CID_ANY
+						       : (unsigned)strtoul(text + 6, NULL, 0);
+	ret->vm.svm_port = (unsigned)strtoul(colon + 1, NULL, 0);
+	return sizeof(ret->vm);
+}
+
+static int try_open(const char *text)
+{
+	union address a;
+	socklen_t len = parse(text, &a);
+	int fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		die("socket");
+	if (!connect(fd, &a.sa, len))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int do_open(const char *text)
+{
+	int fd = try_open(text);
+
+	if (fd < 0)
+		die(text);
+	return fd;
+}
+
+static int do_listen(const char *text)
+{
+	union address a;
+	socklen_t len = parse(text, &a);
+	int fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, &a.sa, len) || listen(fd, 128))
+		die(text);
+	return fd;
+}
+
+static void write_all(int fd, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0)
+			die("write");
+		p += done;
+		n -= (size_t)done;
+	}
+}
+
+static void copy(int from, int to)
+{
+	static char buf[65536];
+	ssize_t n;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0)
+		write_all(to, buf, (size_t)n);
+	if (n < 0)
+		die("read");
+}
+
+/** Both ways at once, a process for each; the end of one goes on as the end of a direction. */
+static void pump(int fd)
+{
+	pid_t sender = fork();
+	int status;
+
+	if (!sender) {
+		copy(0, fd);
+		shutdown(fd, SHUT_WR);
+		_exit(0);
+	}
+	copy(fd, 1);
+	if (sender < 0 || waitpid(sender, &status, 0) != sender || status)
+		exit(1);
+}
+
+static void echo(int listener)
+{
+	static char buf[65536];
+
+	puts("listening");
+	fflush(stdout);
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+		ssize_t n;
+
+		if (fd < 0)
+			die("accept");
+		if (fork()) {
+			close(fd);
+			continue;
+		}
+		while ((n = read(fd, buf, sizeof(buf))) > 0)
+			write_all(fd, buf, (size_t)n);
+		exit(0);
+	}
+}
+
+static void talk(int fd, uint32_t word)
+{
+	uint32_t back = 0;
+	size_t have = 0;
+
+	write_all(fd, (const char *)&word, sizeof(word));
+	while (have < sizeof(back)) {
+		ssize_t n = read(fd, (char *)&back + have, sizeof(back) - have);
+
+		if (n <= 0)
+			die("an echo");
+		have += (size_t)n;
+	}
+	if (back != word) {
+		errno = EBADMSG;
+		die("an echo");
+	}
+}
+
+static void many(unsigned count, unsigned held, const char *text)
+{
+	int fd[MAX_HELD];
+
+	for (unsigned done = 0; done < count; done += held) {
+		for (unsigned i = 0; i < held; i++)
+			fd[i] = do_open(text);
+		for (unsigned i = 0; i < held; i++)
+			talk(fd[i], done + i);
+		for (unsigned i = 0; i < held; i++)
+			close(fd[i]);
+	}
+	printf("%u connections\n", count);
+}
+
+static void held(unsigned count, const char *text)
+{
+	unsigned n = 0;
+
+	while (n < count && try_open(text) >= 0)
+		n++;
+	printf("%u held\n", n);
+}
+
+/** Sends a line and drops the answer's. */
+static void say(int fd, const char *line)
+{
+	char c = 0;
+
+	dprintf(fd, "%s\n", line);
+	while (c != '\n')
+		if (read(fd, &c, 1) != 1) {
+			errno = ECONNREFUSED;
+			die(line);
+		}
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && !strcmp(verb, "connect")) {
+		pump(do_open(argv[2]));
+	} else if (argc == 3 && !strcmp(verb, "listen")) {
+		pump(accept(do_listen(argv[2]), NULL, NULL));
+	} else if (argc == 3 && !strcmp(verb, "echo")) {
+		echo(do_listen(argv[2]));
+	} else if (argc == 4 && !strcmp(verb, "say")) {
+		int fd = do_open(argv[3]);
+
+		say(fd, argv[2]);
+		pump(fd);
+	} else if (argc == 5 && !strcmp(verb, "many") && atoi(argv[3]) <= MAX_HELD) {
+		many((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), argv[4]);
+	} else if (argc == 4 && !strcmp(verb, "held")) {
+		held((unsigned)atoi(argv[2]), argv[3]);
+	} else {
+		fprintf(stderr, "relay: see the head of its source\n");
+		return 2;
+	}
+	return 0;
+}

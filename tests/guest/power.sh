@@ -85,6 +85,9 @@ test_slow_reader_gets_everything() {
 	script <<-'END'
 		seq 1 5000
 		echo the very last line
+		# To set the terminal is to wait until its driver has nothing left: a power-off does
+		# not wait for what the guest itself still keeps.
+		stty -F /dev/console echo
 	END
 	monitor --mem 256 $KERNEL 2>err </dev/null |
 		(sleep 20; cat) >out

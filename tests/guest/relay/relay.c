@@ -6,8 +6,11 @@
  *	relay listen ADDR              the same with the first who comes
  *	relay say LINE ADDR            as connect, after LINE was sent and a line was received
  *	relay echo ADDR                says so, and gives each who comes back what he sends
- *	relay many COUNT HELD ADDR     COUNT connections, HELD at a time; each sends a word and
- *reads it relay held COUNT ADDR          how many of COUNT connections at once are accepted
+ *	relay many COUNT HELD ADDR     COUNT connections, HELD at a time; each is echoed a word
+ *	relay give BYTES ADDR          connects and sends as many
+ *	relay take ADDR                connects and reads until the end
+ *	relay taken ADDR               who comes first gives: how many bytes, in how many ns
+ *	relay given BYTES ADDR         who comes first takes as many: likewise
  *
  * ADDR is vsock:CID:PORT (who listens: vsock:any:PORT) or unix:PATH. Status 0, or 1 and a line.
  */
@@ -21,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -61,7 +65,7 @@ static socklen_t parse(const char *text, union address *ret)
 	return sizeof(ret->vm);
 }
 
-static int try_open(const char *text)
+static int do_open(const char *text)
 {
 	union address a;
 	socklen_t len = parse(text, &a);
@@ -69,17 +73,7 @@ static int try_open(const char *text)
 
 	if (fd < 0)
 		die("socket");
-	if (!connect(fd, &a.sa, len))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static int do_open(const char *text)
-{
-	int fd = try_open(text);
-
-	if (fd < 0)
+	if (connect(fd, &a.sa, len))
 		die(text);
 	return fd;
 }
@@ -191,13 +185,54 @@ static void many(unsigned count, unsigned held, const char *text)
 	printf("%u connections\n", count);
 }
 
-static void held(unsigned count, const char *text)
+static void give(int fd, uint64_t bytes)
 {
-	unsigned n = 0;
+	static char buf[65536];
 
-	while (n < count && try_open(text) >= 0)
-		n++;
-	printf("%u held\n", n);
+	for (uint64_t n = 0; n < bytes; n += sizeof(buf))
+		write_all(fd, buf, bytes - n < sizeof(buf) ? (size_t)(bytes - n) : sizeof(buf));
+	shutdown(fd, SHUT_WR);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/** Reads to the end. Returns bytes, and in *begin when the first of them came. */
+static uint64_t take(int fd, uint64_t *begin)
+{
+	static char buf[65536];
+	uint64_t bytes = 0;
+	ssize_t n;
+
+	*begin = now_ns();
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		if (!bytes)
+			*begin = now_ns();
+		bytes += (uint64_t)n;
+	}
+	if (n < 0)
+		die("read");
+	return bytes;
+}
+
+/** Of a stream either way, from its first byte to its end. */
+static void timed(int listener, uint64_t to_give)
+{
+	int fd = accept(listener, NULL, NULL);
+	uint64_t begin = now_ns(), taken, first;
+
+	if (fd < 0)
+		die("accept");
+	if (to_give)
+		give(fd, to_give);
+	taken = take(fd, &first);
+	printf("%llu bytes %llu ns\n", (unsigned long long)(to_give ? to_give : taken),
+		(unsigned long long)(now_ns() - (to_give ? begin : first)));
 }
 
 /** Sends a line and drops the answer's. */
@@ -231,8 +266,20 @@ int main(int argc, char **argv)
 		pump(fd);
 	} else if (argc == 5 && !strcmp(verb, "many") && atoi(argv[3]) <= MAX_HELD) {
 		many((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), argv[4]);
-	} else if (argc == 4 && !strcmp(verb, "held")) {
-		held((unsigned)atoi(argv[2]), argv[3]);
+	} else if (argc == 4 && !strcmp(verb, "give")) {
+		int fd = do_open(argv[3]);
+		uint64_t begin;
+
+		give(fd, strtoull(argv[2], NULL, 0));
+		take(fd, &begin); /* until it is taken */
+	} else if (argc == 3 && !strcmp(verb, "take")) {
+		uint64_t begin;
+
+		take(do_open(argv[2]), &begin);
+	} else if (argc == 3 && !strcmp(verb, "taken")) {
+		timed(do_listen(argv[2]), 0);
+	} else if (argc == 4 && !strcmp(verb, "given")) {
+		timed(do_listen(argv[3]), strtoull(argv[2], NULL, 0));
 	} else {
 		fprintf(stderr, "relay: see the head of its source\n");
 		return 2;

@@ -182,6 +182,12 @@ static void vsock_queue(struct vsock_conn *c)
 	v->last_ready = c;
 }
 
+void vsock_tell(struct vsock *v)
+{
+	if (!v->in_event)
+		v->cfg.pending(v->cfg.ctx);
+}
+
 void vsock_pend(struct vsock_conn *c, unsigned what)
 {
 	bool first = !vsock_has_rx(c->v);
@@ -189,7 +195,7 @@ void vsock_pend(struct vsock_conn *c, unsigned what)
 	c->pending |= what;
 	vsock_queue(c);
 	if (first)
-		c->v->cfg.pending(c->v->cfg.ctx);
+		vsock_tell(c->v);
 }
 
 void vsock_conn_reset(struct vsock_conn *c)
@@ -222,7 +228,7 @@ static void vsock_reply_rst(struct vsock *v, const struct vsock_packet *p)
 		.op = VSOCK_OP_RST,
 	};
 	if (first)
-		v->cfg.pending(v->cfg.ctx);
+		vsock_tell(v);
 }
 
 /* ---- packets for the guest ---- */

@@ -81,7 +81,10 @@ struct vsock_config {
 	 * answer is a struct vsock_answer with the socket beside it. -1: other ports are refused.
 	 */
 	int ask_fd;
-	/* Packets for the guest wait, and none did before. Comes from inside of any call here. */
+	/*
+	 * Packets for the guest wait. Comes from inside of vsock_tx and vsock_rx, and at the end of a
+	 * socket's event; there vsock_rx may be called.
+	 */
 	void (*pending)(void *ctx);
 	void *ctx;
 };

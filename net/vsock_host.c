@@ -27,6 +27,23 @@
 
 #define VSOCK_DRAIN_MS 5000
 
+/* ---- events ---- */
+
+/**
+ * The end of an event: what it left for the guest is taken at once where the guest has room for it.
+ * Sockets whose bytes then still wait rest until it has.
+ */
+static void vsock_host_leave(struct vsock *v)
+{
+	v->in_event = false;
+	if (vsock_has_rx(v))
+		vsock_tell(v);
+	for (struct vsock_conn *c = v->first_ready, *next; c; c = next) {
+		next = c->later;
+		vsock_host_watch(c);
+	}
+}
+
 /* ---- guest to socket ---- */
 
 /** Bytes left the buffer, or were dropped. */
@@ -182,18 +199,21 @@ uint32_t vsock_host_receive(
 static void vsock_host_event(struct watch *w, uint32_t events)
 {
 	struct vsock_conn *c = container_of(w, struct vsock_conn, watch);
-	uint32_t had = c->buf_len;
+	struct vsock *v = c->v;
+	bool flushed = false;
 
-	if (had && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+	v->in_event = true;
+	if (c->buf_len && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 		vsock_host_flush(c);
-		if (!c->buf_len) {
-			vsock_host_flushed(c);
-			return; /* it may be gone; a level-triggered watch calls again */
-		}
+		flushed = !c->buf_len;
 	}
-	if (c->watch.events & EPOLLIN && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (flushed)
+		vsock_host_flushed(c); /* it may be gone; a level-triggered watch calls again */
+	else if (w->events & EPOLLIN && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		vsock_pend(c, VSOCK_PEND_DATA);
-	vsock_host_watch(c);
+	else
+		vsock_host_watch(c);
+	vsock_host_leave(v);
 }
 
 void vsock_host_watch(struct vsock_conn *c)
@@ -263,7 +283,9 @@ static void vsock_host_greeted(struct watch *w, uint32_t events __unused)
 	vsock_conn_name(c, port, vsock_host_port(v, port));
 	c->state = VSOCK_REQUESTED;
 	c->since_ms = clock_now_ms();
+	v->in_event = true;
 	vsock_pend(c, VSOCK_PEND_REQUEST);
+	vsock_host_leave(v);
 }
 
 void vsock_host_accepted(struct vsock_conn *c)
@@ -332,10 +354,12 @@ static void vsock_host_answered(struct watch *w, uint32_t events __unused)
 		return;
 	while (nr > (n == (ssize_t)sizeof(a) ? 1U : 0U))
 		fd_close(&fds[--nr]);
+	v->in_event = true;
 	if (n != (ssize_t)sizeof(a))
 		vsock_host_unanswered(v);
 	else
 		vsock_connected(v, a.port, nr ? fds[0] : -ECONNREFUSED);
+	vsock_host_leave(v);
 }
 
 /* ---- time ---- */
@@ -362,6 +386,7 @@ static void vsock_host_ticked(struct watch *w, uint32_t events __unused)
 	bool more = false;
 
 	(void)fd_event_drain(v->timer_fd);
+	v->in_event = true;
 	for (struct vsock_conn *c = v->all; c; c = next) {
 		next = c->next;
 		if (c->state != VSOCK_LISTENED && c->state != VSOCK_REQUESTED)
@@ -373,6 +398,7 @@ static void vsock_host_ticked(struct watch *w, uint32_t events __unused)
 	}
 	if (!more)
 		vsock_host_set_timer(v, false);
+	vsock_host_leave(v);
 }
 
 /* ---- the whole ---- */
@@ -406,6 +432,7 @@ void vsock_host_stop(struct vsock *v)
 
 void vsock_drain(struct vsock *v)
 {
+	v->in_event = true; /* one that does not end: the guest takes nothing any more */
 	for (struct vsock_conn *c = v->all; c; c = c->next) {
 		while (c->buf_len) {
 			struct pollfd p = { .fd = c->fd, .events = POLLOUT };

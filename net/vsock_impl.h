@@ -65,6 +65,7 @@ struct vsock {
 	struct vsock_conn *all;
 	struct vsock_conn *first_ready, *last_ready;
 	unsigned nr_conns, nr_asked;
+	bool in_event; /* of a socket: what is there for the guest is said at its end */
 	uint64_t buffered;
 	uint32_t next_port;
 	struct vsock_packet reply[VSOCK_MAX_REPLIES]; /* RSTs for connections that are none */
@@ -85,6 +86,9 @@ void vsock_pend(struct vsock_conn *c, unsigned what);
 void vsock_connected(struct vsock *v, uint32_t port, int fd);
 /** Ends it: the guest is told, the socket is closed. */
 void vsock_conn_reset(struct vsock_conn *c);
+
+/** There is something for the guest, and there was nothing. */
+void vsock_tell(struct vsock *v);
 
 /* ---- vsock_host.c: the sockets ---- */
 

@@ -42,6 +42,7 @@ struct virtio_vsock {
 
 	/* Loop thread. */
 	bool tx_rests; /* invariant 2 */
+	bool busy;     /* in the middle of a turn, which ends with what waits for the guest */
 	struct iovec iov[VQ_IOV_MAX(VIRTIO_VSOCK_QUEUE_SIZE)];
 	struct iovec body[VQ_IOV_MAX(VIRTIO_VSOCK_QUEUE_SIZE)];
 };
@@ -96,6 +97,9 @@ static void virtio_vsock_receive(struct virtio_vsock *s)
 	unsigned nr = 0;
 	int64_t n = 0;
 
+	if (!q->gm)
+		return; /* not yet, or not any more */
+	s->busy = true;
 	vq_disable_kick(q);
 	while (nr < q->size && done < VIRTIO_VSOCK_SHARE) {
 		n = virtio_vsock_rx_one(s);
@@ -104,6 +108,7 @@ static void virtio_vsock_receive(struct virtio_vsock *s)
 		done += (uint64_t)n;
 		nr++;
 	}
+	s->busy = false;
 	if (n >= 0)
 		virtio_renotify(&s->d, VIRTIO_VSOCK_RX);
 	virtio_raise(&s->d, VIRTIO_VSOCK_RX);
@@ -117,9 +122,9 @@ static void virtio_vsock_pending(void *ctx)
 {
 	struct virtio_vsock *s = ctx;
 
-	/* Not from here: whoever has something is in the middle of it. */
-	if (s->d.vq)
-		virtio_renotify(&s->d, VIRTIO_VSOCK_RX);
+	if (s->busy || !s->d.vq)
+		return;
+	virtio_vsock_receive(s);
 }
 
 /* ---- from the guest ---- */
@@ -195,16 +200,20 @@ static void virtio_vsock_notify(struct virtio_device *d, unsigned q)
 {
 	struct virtio_vsock *s = container_of(d, struct virtio_vsock, d);
 
-	if (q == VIRTIO_VSOCK_RX)
-		virtio_vsock_receive(s);
-	else if (q == VIRTIO_VSOCK_TX && !s->tx_rests)
+	s->busy = true;
+	if (q == VIRTIO_VSOCK_TX && !s->tx_rests)
 		virtio_vsock_transmit(s);
+	s->busy = false;
+	/* What the guest asked for, and answers. */
+	if (q == VIRTIO_VSOCK_RX || vsock_has_rx(s->v))
+		virtio_vsock_receive(s);
 }
 
 static void virtio_vsock_drain(struct virtio_device *d)
 {
 	struct virtio_vsock *s = container_of(d, struct virtio_vsock, d);
 
+	s->busy = true; /* the guest takes nothing any more */
 	/* While it is started, the ring may have what the guest said last. */
 	for (unsigned nr = 0; d->vq && nr < VIRTIO_VSOCK_QUEUE_SIZE; nr++) {
 		if (virtio_vsock_tx_one(s) < 0)

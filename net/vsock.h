@@ -82,8 +82,8 @@ struct vsock_config {
 	 */
 	int ask_fd;
 	/*
-	 * Packets for the guest wait. Comes from inside of vsock_tx and vsock_rx, and at the end of a
-	 * socket's event; there vsock_rx may be called.
+	 * Packets for the guest wait. Comes from inside of vsock_tx and vsock_rx, and at the end
+	 * of a socket's event; there vsock_rx may be called.
 	 */
 	void (*pending)(void *ctx);
 	void *ctx;

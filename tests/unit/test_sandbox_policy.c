@@ -166,6 +166,13 @@ static void other_architectures_and_their_numbers_kill(void **state __unused)
 	}
 }
 
+/** What --vsock takes: clients come to the device, and the monitor connects for it. */
+static bool policy_is_for_sockets(const char *name, int nr)
+{
+	return (!strcmp(name, "vsock") && nr == SYS_accept4) ||
+		(!strcmp(name, "monitor-io") && (nr == SYS_socket || nr == SYS_connect));
+}
+
 /** What no policy may have, whatever its file says. */
 static void nothing_opens_runs_or_escapes(void **state __unused)
 {
@@ -180,7 +187,8 @@ static void nothing_opens_runs_or_escapes(void **state __unused)
 	for (const struct policy *p = policies; p->name; p++) {
 		for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 			for (const struct policy_rule *r = policy_rules; r->policy; r++)
-				if (!strcmp(r->policy, p->name) && r->nr == never[i])
+				if (!strcmp(r->policy, p->name) && r->nr == never[i] &&
+					!policy_is_for_sockets(p->name, never[i]))
 					fail_msg("%s: call %d", p->name, never[i]);
 		for (unsigned prot = 0; prot < 16; prot++) {
 			struct seccomp_data d = { .nr = SYS_mmap, .arch = policy_audit_arch };

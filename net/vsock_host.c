@@ -319,7 +319,8 @@ static void vsock_host_incoming(struct watch *w, uint32_t events __unused)
 		fd_close(&fd);
 		return;
 	}
-	rc = loop_add(v->cfg.loop, &c->watch, fd, EPOLLIN, vsock_host_greeted);
+	/* Half a line stays where it is: only more of it is a reason to look again. */
+	rc = loop_add(v->cfg.loop, &c->watch, fd, EPOLLIN | EPOLLET, vsock_host_greeted);
 	if (rc)
 		vsock_conn_destroy(c);
 	else

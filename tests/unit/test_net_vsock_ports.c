@@ -133,6 +133,7 @@ static void other_greetings_end(void **state __unused)
 	}
 	/* A carriage return is as good, and half a line is waited for. */
 	connects("CONN");
+	assert_true(step_is_idle());
 	assert_int_equal(write(host, "ECT 1000\r\n", 10), 10);
 	step_times(2);
 	assert_true(hears());

@@ -107,6 +107,8 @@ static void measure_machine(struct measure *m, const struct vm *vm)
 		measure_line(m, "clock host");
 	measure_line(m, "seed %s", c->seed ? "fixed" : "host");
 	measure_line(m, "entropy device %s", c->no_rng ? "none" : "host");
+	if (c->vsock.cid)
+		measure_line(m, "socket device %llu", (unsigned long long)c->vsock.cid);
 	for (unsigned i = 0; i < vm->gm.nr_regions; i++)
 		measure_line(m, "ram 0x%llx 0x%llx", (unsigned long long)vm->gm.region[i].base,
 			(unsigned long long)vm->gm.region[i].len);

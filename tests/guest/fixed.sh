@@ -25,6 +25,9 @@ test_tables_are_the_same_in_each_run() {
 
 test_hash_knows_what_differs() {
 	digest() { /mayfly run --print-hash --initrd $INITRD "$@" $KERNEL 2>>err || fail "no hash of $*"; }
+	[ "$(digest --vsock cid=3,socket=v)" != "$(digest --vsock cid=4,socket=v)" ] ||
+		fail "the hash does not know of cid"
+	[ ! -e v ] || fail "a socket was made"
 	one=$(digest)
 	[ "$(digest)" = "$one" ] || fail "the hash of the same machine is another one"
 	for other in '--mem 512' '--cpus 2' '--params x' '--clock 5' '--seed y' '--no-rng' '--deterministic'; do

@@ -2,6 +2,8 @@
 /* net/vsock.c: ports that are asked for, and clients that CONNECT. */
 #include "tests/unit/vsock_rig.h"
 
+#include <sys/resource.h>
+
 /* ---- ports that are asked for ---- */
 
 static void answer(uint32_t port, int code, int fd)
@@ -185,6 +187,13 @@ int main(void)
 		T(connections_are_bounded),
 	};
 
+	struct rlimit r;
+
+	/* As mayfly does: there is a descriptor for each connection. */
+	if (!getrlimit(RLIMIT_NOFILE, &r)) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
 	alarm(600);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,9 +181,13 @@ static int jail_empty_root(struct err *err)
 	return 0;
 }
 
-/** The fallback for the empty root: nothing of the file system can be opened any more. */
-static int jail_landlock(struct err *err)
+/**
+ * The fallback for the empty root: nothing of the file system can be opened any more, but for what
+ * is beneath a directory.
+ */
+static int jail_landlock(int beneath_fd, struct err *err)
 {
+	struct landlock_path_beneath_attr beneath = { .parent_fd = beneath_fd };
 	struct landlock_ruleset_attr attr = { 0 };
 	int abi =
 		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -199,9 +203,38 @@ static int jail_landlock(struct err *err)
 	if (abi >= 3)
 		attr.handled_access_fs |= 1ULL << 14;
 	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
-	if (rules < 0 || syscall(SYS_landlock_restrict_self, rules, 0))
+	/* All but to run them. */
+	beneath.allowed_access = attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE;
+	if (rules < 0 ||
+		(beneath_fd >= 0 &&
+			syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath,
+				0)) ||
+		syscall(SYS_landlock_restrict_self, rules, 0))
 		return err_errno(err, errno, "jail: Landlock");
 	return 0;
+}
+
+/** proc(5), with processes and nothing else (Linux 5.8): this pid namespace has one. */
+static int jail_own_proc(void)
+{
+	fd_auto int fs = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
+	fd_auto int root = -1;
+
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "subset", "pid", 0) ||
+		syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -1;
+	root = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return root < 0 ? -1 : openat(root, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int jail_self_fds(struct err *err)
+{
+	int fd = jail_own_proc();
+
+	if (fd < 0)
+		fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_errno(err, errno, "/proc/self/fd") : fd;
 }
 
 static int jail_drop_capabilities(struct err *err)
@@ -245,13 +278,14 @@ static rlim_t jail_nofile(unsigned nofile)
 	return MIN((rlim_t)nofile, r.rlim_max);
 }
 
-int jail_lock(bool namespaces, unsigned nofile, const struct policy *p, struct err *err)
+int jail_lock(
+	bool namespaces, const struct jail_needs *needs, const struct policy *p, struct err *err)
 {
 	const struct {
 		int what;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_NOFILE, jail_nofile(nofile) },
+		{ RLIMIT_NOFILE, jail_nofile(needs->nofile) },
 		{ RLIMIT_NPROC, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },
 		{ RLIMIT_NICE, 0 },
@@ -269,7 +303,7 @@ int jail_lock(bool namespaces, unsigned nofile, const struct policy *p, struct e
 	if (!rc)
 		rc = jail_lower(err);
 	if (!rc && !namespaces)
-		rc = jail_landlock(err);
+		rc = jail_landlock(needs->beneath_fd, err);
 	if (rc)
 		return rc;
 	/* Nobody of the same user may look into it; it resets what the parent's death means. */

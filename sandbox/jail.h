@@ -53,9 +53,23 @@ int __must_check jail_settle(const int *keep, unsigned nr, struct err *err);
 
 #define JAIL_NOFILE 256 /* descriptors: a device's own, and its connection's eventfds */
 
-/** In the child, when it has all that it needs. It may have nofile descriptors from now on. */
+/** What a child has more of than others. */
+struct jail_needs {
+	unsigned nofile; /* descriptors that it may have from now on */
+	int beneath_fd;  /* borrowed: the directory beneath which it opens files; -1: none */
+};
+
+/** In the child, when it has all that it needs. */
 int __must_check jail_lock(
-	bool namespaces, unsigned nofile, const struct policy *p, struct err *err);
+	bool namespaces, const struct jail_needs *needs, const struct policy *p, struct err *err);
+
+/**
+ * In the child, before jail_lock: the directory in which its descriptors have their numbers for
+ * names, O_PATH. It is of a proc that has this child alone, and is mounted nowhere. Where that is
+ * refused, as in containers that hide parts of /proc, it is the host's. The descriptor or -errno
+ * with err.
+ */
+int __must_check jail_self_fds(struct err *err);
 
 /** Whether namespaces can be had here, found out by a child that ends at once. */
 bool jail_has_namespaces(void);

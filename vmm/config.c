@@ -30,6 +30,10 @@ void config_fini(struct config *c)
 		free(c->foreign[i].socket);
 		free(c->foreign[i].tag);
 	}
+	for (unsigned i = 0; i < c->nr_shares; i++) {
+		free(c->share[i].path);
+		free(c->share[i].tag);
+	}
 	for (unsigned i = 0; i < c->nr_params; i++)
 		free(c->params[i]);
 	free(c->params);
@@ -147,7 +151,7 @@ static int config_check_disks(const struct config *c, struct err *err)
 
 static unsigned config_nr_virtio(const struct config *c)
 {
-	unsigned n = c->nr_disks + !c->no_rng + c->nr_foreign;
+	unsigned n = c->nr_disks + !c->no_rng + c->nr_foreign + c->nr_shares + !!c->vsock.cid;
 
 	for (unsigned i = 0; i < c->nr_serials; i++)
 		n += c->serial[i].hardware == SERIAL_VIRTIO_CONSOLE;

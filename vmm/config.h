@@ -12,6 +12,7 @@
 #define CONFIG_MAX_DISKS   ARCH_MAX_VIRTIO
 #define CONFIG_MAX_SERIALS 8
 #define CONFIG_MAX_FOREIGN 16
+#define CONFIG_MAX_SHARES  16
 #define CONFIG_MAX_HANDED  8
 #define CONFIG_MAX_TAG     36 /* bytes of a file system's tag (VIRTIO 1.2, section 5.11.4) */
 #define CONFIG_MIN_MEM_MIB 16
@@ -60,6 +61,14 @@ struct vsock_options {
 	unsigned nr_handed;
 };
 
+/** A directory of the host that the guest mounts. */
+struct share_config {
+	char *path, *tag;
+	unsigned type, cache; /* cache: enum fuse_cache */
+	uint64_t timeout_s, negative_timeout_s, uid, gid;
+	bool type_seen, timeout_seen, writeback, ro;
+};
+
 enum cpu_model { CPU_MODEL_HOST, CPU_MODEL_BASELINE };
 
 struct config {
@@ -74,6 +83,8 @@ struct config {
 	unsigned nr_disks;
 	struct foreign_config foreign[CONFIG_MAX_FOREIGN];
 	unsigned nr_foreign;
+	struct share_config share[CONFIG_MAX_SHARES];
+	unsigned nr_shares;
 	struct vsock_options vsock;
 	uint64_t clock_s;   /* where the guest's time of day begins, seconds since 1970 */
 	bool clock_seen;    /* else it is the host's */

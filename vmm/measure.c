@@ -122,6 +122,9 @@ static void measure_machine(struct measure *m, const struct vm *vm)
 	for (unsigned i = 0; i < c->nr_disks; i++)
 		measure_line(m, "disk %u %s id %s", i, c->disk[i].ro ? "ro" : "rw",
 			c->disk[i].id ? c->disk[i].id : "none");
+	for (unsigned i = 0; i < c->nr_shares; i++)
+		measure_line(m, "shared directory %u %s tag %s", i, c->share[i].ro ? "ro" : "rw",
+			c->share[i].tag);
 }
 
 int measure(struct vm *vm, const struct arch_boot *boot, struct err *err)

@@ -7,6 +7,7 @@
 #include "block/block.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
+#include "virtio/fs.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
 
@@ -148,13 +149,15 @@ static void model_label_rng(
 
 const struct model models[] = {
 	{ &virtio_blk_class, false, model_nr_block, model_open_block, model_make_block,
-		model_label_block, 0 },
+		model_label_block, 0, false },
 	{ &virtio_console_class, true, model_nr_console, model_open_console, model_make_console,
-		model_label_console, 0 },
+		model_label_console, 0, false },
 	{ &virtio_rng_class, false, model_nr_rng, model_open_rng, model_make_rng, model_label_rng,
-		0 },
+		0, false },
 	{ &virtio_vsock_class, true, model_nr_vsock, model_open_vsock, model_make_vsock,
-		model_label_vsock, VSOCK_MAX_CONNS + JAIL_NOFILE },
+		model_label_vsock, VSOCK_MAX_CONNS + JAIL_NOFILE, false },
+	{ &virtio_fs_class, false, model_nr_fs, model_open_fs, model_make_fs, model_label_fs,
+		MODEL_FS_NOFILE, true },
 	{ 0 },
 };
 

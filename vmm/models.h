@@ -51,6 +51,7 @@ struct model {
 	/* What the user calls the i-th: "--block disk.img". */
 	void (*label)(const struct config *cfg, unsigned i, char *buf, size_t len);
 	unsigned nofile; /* descriptors that its process may have; 0: JAIL_NOFILE */
+	bool beneath;    /* it opens files beneath the directory that its files' fd[0] is */
 };
 
 /** In the order in which the guest finds them; the last has no cls. */
@@ -61,6 +62,16 @@ const struct model *model_find(const char *kind);
 /** Without any. */
 void model_files_init(struct model_files *f);
 void model_files_close(struct model_files *f);
+
+/* ---- model_fs.c ---- */
+#define MODEL_FS_NOFILE (512U << 10) /* descriptors that a shared directory may have, at most */
+
+unsigned model_nr_fs(const struct config *cfg);
+int __must_check model_open_fs(
+	const struct config *cfg, unsigned i, struct model_files *ret, struct err *err);
+int __must_check model_make_fs(struct model_host *h, unsigned i, struct model_files *files,
+	struct virtio_backend **ret, struct err *err);
+void model_label_fs(const struct config *cfg, unsigned i, char *buf, size_t len);
 
 /* ---- model_vsock.c ---- */
 unsigned model_nr_vsock(const struct config *cfg);

@@ -19,6 +19,9 @@ int __must_check options_parse(int argc, char **argv, struct config *c, struct e
 /** --vsock, in vmm/model_vsock.c. */
 int option_vsock(const char *opt, const char *value, struct config *c, struct err *err);
 
+/** --shared-dir, in vmm/model_fs.c. */
+int option_shared_dir(const char *opt, const char *value, struct config *c, struct err *err);
+
 enum options_format { OPTIONS_HELP, OPTIONS_MARKDOWN, OPTIONS_MAN };
 
 /** Writes the option table as terminal help, markdown or man page rows. */

@@ -124,6 +124,10 @@ static int process_build(struct process_job *job, const struct config *cfg,
 	struct vu_back_config bc = {
 		.gm = &job->gm, .sock = sock, .ended = process_on_ended, .ctx = job
 	};
+	struct jail_needs needs = {
+		.nofile = job->m->nofile ? job->m->nofile : JAIL_NOFILE,
+		.beneath_fd = job->m->beneath ? files->fd[0] : -1,
+	};
 	unsigned nr = 2;
 	char name[16];
 	int rc;
@@ -152,9 +156,7 @@ static int process_build(struct process_job *job, const struct config *cfg,
 	rc = job->m->make(&job->host, job->i, files, &bc.b, err);
 	if (!rc)
 		rc = vu_back_create(&bc, &job->back, err);
-	return rc ? rc
-		  : jail_lock(namespaces, job->m->nofile ? job->m->nofile : JAIL_NOFILE,
-			    policy_find(job->m->cls->name), err);
+	return rc ? rc : jail_lock(namespaces, &needs, policy_find(job->m->cls->name), err);
 }
 
 __noreturn static void process_child(struct process_job *job, const struct config *cfg,

@@ -63,7 +63,7 @@ static int serve_parse_words(struct serve *s, int argc, char **argv, struct err 
 	int rc = 0;
 
 	if (!argc || !(s->m = model_find(argv[0])))
-		return err_set(err, EINVAL, "device: '%s' is not block, console, rng or vsock",
+		return err_set(err, EINVAL, "device: '%s' is not block, console, fs, rng or vsock",
 			argc ? argv[0] : "");
 	for (int i = 1; i < argc && !rc; i++) {
 		if ((value = serve_value("--socket-path", argc, argv, &i)))
@@ -86,13 +86,16 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 {
 	const char *kind = s->m->cls->name;
 	char *args[2] = { NULL, (char *)(uintptr_t)s->keys };
-	static char block[] = "--block", serial[] = "--serial", vsock[] = "--vsock";
+	static char block[] = "--block", serial[] = "--serial", vsock[] = "--vsock",
+		    shared[] = "--shared-dir";
 	int rc;
 
 	if (!strcmp(kind, "block"))
 		args[0] = block;
 	else if (!strcmp(kind, "console"))
 		args[0] = serial;
+	else if (!strcmp(kind, "fs"))
+		args[0] = shared;
 	else if (!strcmp(kind, "vsock"))
 		args[0] = vsock;
 	if (args[0] && !s->keys)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # suite.sh [NAME...]: runs the named tests or groups (boot many power block console errors
-# fixed hostile jail vsock), all without names, inside a KVM host. See lib.sh.
+# fixed fs hostile jail vsock), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/boot.sh"
@@ -11,12 +11,13 @@ here=${0%/*}
 . "$here/console.sh"
 . "$here/errors.sh"
 . "$here/fixed.sh"
+. "$here/fs.sh"
 . "$here/hostile.sh"
 . "$here/jail.sh"
 . "$here/vsock.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot many power block console errors fixed hostile jail vsock
+[ $# -gt 0 ] || set -- boot many power block console errors fixed fs hostile jail vsock
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -26,6 +27,7 @@ for name; do
 	console) run_tests $CONSOLE ;;
 	errors) run_tests $ERRORS ;;
 	fixed) run_tests $FIXED ;;
+	fs) run_tests $FS ;;
 	hostile) run_tests $HOSTILE ;;
 	jail) run_tests $JAIL ;;
 	vsock) run_tests $VSOCK ;;

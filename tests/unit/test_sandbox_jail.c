@@ -40,6 +40,8 @@
 static pid_t monitor;
 static int given; /* the one descriptor that the child may keep */
 
+static const struct jail_needs needs = { .nofile = JAIL_NOFILE, .beneath_fd = -1 };
+
 struct deed {
 	const char *policy;
 	void (*fn)(void);
@@ -54,7 +56,7 @@ static void spawn_deed(void *arg, bool namespaces)
 
 	if (!rc) {
 		if (jail_settle(&given, 1, &err) ||
-			jail_lock(namespaces, JAIL_NOFILE, policy_find(d->policy), &err))
+			jail_lock(namespaces, &needs, policy_find(d->policy), &err))
 			_exit(99);
 		d->fn();
 		_exit(0);
@@ -334,7 +336,7 @@ static void where_namespaces_are_refused_landlock_and_the_policy_remain(void **s
 
 		/* As jail_lock without them, but for the policy: what is opened is refused. */
 		if (jail_settle(&given, 1, &err) ||
-			jail_lock(false, JAIL_NOFILE, policy_find("rng"), &err))
+			jail_lock(false, &needs, policy_find("rng"), &err))
 			_exit(99);
 		deed_open();
 		_exit(0);

@@ -137,7 +137,24 @@ $(O)/sandbox/policies.o: $(O)/sandbox/policies.c $(O)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
-$(LIB): $(call obj,$(LIB_SRCS)) $(O)/sandbox/policies.o
+# The guest's first program for `mayfly exec`, which the monitor has in it: no C library, and no
+# flags of the monitor's.
+INIT_SRCS := $(sort $(wildcard guest-images/init/*.c))
+INIT_CFLAGS = -std=gnu17 -Os $(WARN) -ffreestanding -fno-stack-protector -fno-pie \
+	-fno-asynchronous-unwind-tables -fno-ident -ffile-prefix-map=$(CURDIR)=.
+INIT_LDFLAGS := -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro \
+	-Wl,-z,max-page-size=4096
+$(O)/guest-images/init/init: $(INIT_SRCS) $(wildcard guest-images/init/*.h guest-images/init/*.inc) $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,GUEST)
+	$(Q)$(CC) -I. $(if $(SYSROOT),-isystem $(SYSROOT)/include) $(INIT_CFLAGS) \
+		$(call cc_option,-fcf-protection=none) $(call cc_option,-fno-tree-loop-distribute-patterns) \
+		-DINIT_ARCH='"guest-images/init/sys-$(ARCH).inc"' $(INIT_LDFLAGS) -o $@ $(INIT_SRCS)
+	$(Q)$(STRIP) -s $@
+$(O)/guest-images/init/blob.o: guest-images/init/blob.S $(O)/guest-images/init/init
+	$(Q)$(CC) -DINIT_PATH='"$(O)/guest-images/init/init"' -c -o $@ $<
+
+$(LIB): $(call obj,$(LIB_SRCS)) $(O)/sandbox/policies.o $(O)/guest-images/init/blob.o
 	@rm -f $@
 	$(Q)$(AR) crD $@ $^
 
@@ -232,10 +249,12 @@ manifest:
 docs: all
 	@tools/gen-docs $(BIN)
 
-#: make install       DESTDIR, PREFIX=/usr/local
+#: make install       DESTDIR, PREFIX=/usr/local; the guest kernel, too, after make guest-images
 install: all
 	install -D -m 755 $(BIN).stripped $(DESTDIR)$(PREFIX)/bin/mayfly
 	install -D -m 644 docs/mayfly.1 $(DESTDIR)$(PREFIX)/share/man/man1/mayfly.1
+	for k in build/guest-images/$(ARCH)/bzImage build/guest-images/$(ARCH)/Image; do \
+		[ ! -e $$k ] || install -D -m 644 $$k $(DESTDIR)$(PREFIX)/share/mayfly/$(ARCH)/$${k##*/}; done
 
 #: make clean         remove build/ (images stay in their cache)
 .PHONY: FORCE clean

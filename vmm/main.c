@@ -15,6 +15,7 @@
 #include "version.h"
 #include "vmm/config.h"
 #include "vmm/doctor.h"
+#include "vmm/exec.h"
 #include "vmm/options.h"
 #include "vmm/serve.h"
 #include "vmm/vm.h"
@@ -23,11 +24,13 @@ static void main_usage(FILE *f)
 {
 	fprintf(f,
 		"usage: mayfly run [options] KERNEL   boot a kernel in a microVM\n"
+		"       mayfly exec [options] [--] COMMAND [ARGS...]\n"
+		"                                     run a command in a microVM\n"
 		"       mayfly device KIND [KEYS] --socket-path PATH | --fd N\n"
 		"                                     serve a device to another program\n"
 		"       mayfly doctor [KVM-DEVICE]    say what this host can do\n"
 		"       mayfly version\n"
-		"       mayfly help [markdown|man]\n");
+		"       mayfly help [markdown|man [exec]]\n");
 }
 
 static int main_usage_error(const char *msg)
@@ -108,12 +111,12 @@ static int main_run(int argc, char **argv)
 	int rc;
 
 	config_init(&cfg);
-	rc = options_parse(argc, argv, &cfg, &err);
-	if (rc == 1) {
+	rc = optable_parse(&options_run, argc, argv, &cfg, &err);
+	if (rc == -ECANCELED) {
 		printf("usage: mayfly run [options] KERNEL\n\n");
-		options_print(stdout, OPTIONS_HELP);
+		optable_print(stdout, &options_run, OPTABLE_HELP);
 		rc = STATUS_OK;
-	} else if (rc || config_complete(&cfg, &err)) {
+	} else if (rc < 0 || config_complete(&cfg, &err)) {
 		rc = main_usage_error(err.msg);
 	} else {
 		log_set_level(cfg.log_level);
@@ -125,6 +128,12 @@ static int main_run(int argc, char **argv)
 	}
 	config_fini(&cfg);
 	return rc;
+}
+
+static int main_exec(int argc, char **argv)
+{
+	main_raise_nofile();
+	return exec_main(argc, argv);
 }
 
 static int main_device(int argc, char **argv)
@@ -148,17 +157,21 @@ static int main_version(int argc __unused, char **argv __unused)
 
 static int main_help(int argc, char **argv)
 {
+	const struct optable *verb = &options_run;
+
+	if (argc > 1 && !strcmp(argv[1], "exec"))
+		verb = &options_exec;
 	if (argc && !strcmp(argv[0], "markdown")) {
-		options_print(stdout, OPTIONS_MARKDOWN);
-		return STATUS_OK;
+		optable_print(stdout, verb, OPTABLE_MARKDOWN);
+	} else if (argc && !strcmp(argv[0], "man")) {
+		optable_print(stdout, verb, OPTABLE_MAN);
+	} else {
+		main_usage(stdout);
+		printf("\nOptions of run:\n");
+		optable_print(stdout, &options_run, OPTABLE_HELP);
+		printf("\nOptions of exec:\n");
+		optable_print(stdout, &options_exec, OPTABLE_HELP);
 	}
-	if (argc && !strcmp(argv[0], "man")) {
-		options_print(stdout, OPTIONS_MAN);
-		return STATUS_OK;
-	}
-	main_usage(stdout);
-	printf("\nOptions of run:\n");
-	options_print(stdout, OPTIONS_HELP);
 	return STATUS_OK;
 }
 
@@ -167,6 +180,7 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } verbs[] = {
 	{ "run", main_run },
+	{ "exec", main_exec },
 	{ "device", main_device },
 	{ "doctor", main_doctor },
 	{ "version", main_version },

@@ -7,21 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/parse.h"
 #include "block/block.h"
 
-struct option {
-	const char *name;  /* without dashes */
-	char letter;       /* short form, or 0 */
-	const char *value; /* what follows, for help; NULL: a flag */
-	/* value is NULL for a flag; opt is "--name" for error lines. */
-	int (*parse)(const char *opt, const char *value, struct config *c, struct err *err);
-	const char *help; /* one paragraph; keys of lists are explained there */
-	bool repeats;     /* may be given more than once */
-};
-
-static int option_string(const char *opt, const char *value, char **ret, struct err *err)
+int option_string(const char *opt, const char *value, char **ret, struct err *err)
 {
 	if (*ret)
 		return err_set(err, EINVAL, "%s: given twice", opt);
@@ -31,7 +20,7 @@ static int option_string(const char *opt, const char *value, char **ret, struct 
 	return *ret ? 0 : err_errno(err, ENOMEM, "%s", opt);
 }
 
-static int option_cpus(const char *opt, const char *value, struct config *c, struct err *err)
+int option_cpus(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	static const struct kv_key keys[] = {
 		{ .name = "num-cores",
@@ -64,7 +53,7 @@ static int option_initrd(const char *opt, const char *value, struct config *c, s
 	return option_string(opt, value, &c->initrd, err);
 }
 
-static int option_params(const char *opt, const char *value, struct config *c, struct err *err)
+int option_params(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	char **more;
 
@@ -233,8 +222,8 @@ static int option_print_hash(const char *opt __unused, const char *value __unuse
 	return 0;
 }
 
-static int option_disable_sandbox(const char *opt __unused, const char *value __unused,
-	struct config *c, struct err *err __unused)
+int option_disable_sandbox(const char *opt __unused, const char *value __unused, struct config *c,
+	struct err *err __unused)
 {
 	c->disable_sandbox = true;
 	return 0;
@@ -254,7 +243,7 @@ static int option_no_acpi(const char *opt __unused, const char *value __unused, 
 	return 0;
 }
 
-static int option_force(const char *opt __unused, const char *value __unused, struct config *c,
+int option_force(const char *opt __unused, const char *value __unused, struct config *c,
 	struct err *err __unused)
 {
 	c->force = true;
@@ -268,7 +257,7 @@ static int option_timeout(const char *opt, const char *value, struct config *c, 
 	return 0;
 }
 
-static int option_name(const char *opt, const char *value, struct config *c, struct err *err)
+int option_name(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	for (const char *p = value; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
@@ -289,7 +278,7 @@ static int option_dump_fdt(const char *opt, const char *value, struct config *c,
 	return option_string(opt, value, &c->dump_fdt, err);
 }
 
-static int option_hypervisor(const char *opt, const char *value, struct config *c, struct err *err)
+int option_hypervisor(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	static const char prefix[] = "kvm[device=";
 	size_t len = strlen(value), skip = sizeof(prefix) - 1;
@@ -306,7 +295,7 @@ static int option_hypervisor(const char *opt, const char *value, struct config *
 	return path ? 0 : err_errno(err, ENOMEM, "%s", opt);
 }
 
-static int option_log_level(const char *opt, const char *value, struct config *c, struct err *err)
+int option_log_level(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 
@@ -419,124 +408,12 @@ static const struct option options[] = {
 		false },
 };
 
-static const struct option *option_find(const char *name, size_t len, char letter)
+static int options_kernel(const char *word, struct config *c, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		if (letter && options[i].letter == letter)
-			return &options[i];
-		if (!letter && strlen(options[i].name) == len &&
-			!strncmp(options[i].name, name, len))
-			return &options[i];
-	}
-	return NULL;
+	if (c->kernel)
+		return err_set(
+			err, EINVAL, "'%s': a KERNEL was given already: '%s'", word, c->kernel);
+	return option_string("KERNEL", word, &c->kernel, err);
 }
 
-/** One argument that starts with a dash. Advances *i over a separate value. */
-static int options_one(
-	int argc, char **argv, int *i, uint64_t *seen, struct config *c, struct err *err)
-{
-	const char *arg = argv[*i], *value = NULL, *eq;
-	const struct option *o;
-	char opt[64];
-
-	if (arg[1] != '-') {
-		o = option_find(NULL, 0, arg[1]);
-		if (o && arg[2])
-			value = arg + 2;
-	} else {
-		eq = strchr(arg + 2, '=');
-		o = option_find(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), 0);
-		if (eq)
-			value = eq + 1;
-	}
-	if (!o)
-		return err_set(err, EINVAL, "%s: no such option; see mayfly run --help", arg);
-	snprintf(opt, sizeof(opt), "--%s", o->name);
-	if (!o->value && value)
-		return err_set(err, EINVAL, "%s: takes no value", opt);
-	if (o->value && !value) {
-		if (*i + 1 >= argc)
-			return err_set(err, EINVAL, "%s: needs a value", opt);
-		value = argv[++*i];
-	}
-	if (!o->repeats && *seen & BIT(o - options))
-		return err_set(err, EINVAL, "%s: given twice", opt);
-	*seen |= BIT(o - options);
-	return o->parse(opt, value, c, err);
-}
-
-int options_parse(int argc, char **argv, struct config *c, struct err *err)
-{
-	bool only_words = false;
-	uint64_t seen = 0;
-	int rc;
-
-	for (int i = 0; i < argc; i++) {
-		const char *arg = argv[i];
-
-		if (!only_words && !strcmp(arg, "--")) {
-			only_words = true;
-			continue;
-		}
-		if (!only_words && (!strcmp(arg, "--help") || !strcmp(arg, "-h")))
-			return 1;
-		if (!only_words && arg[0] == '-' && arg[1])
-			rc = options_one(argc, argv, &i, &seen, c, err);
-		else if (c->kernel)
-			rc = err_set(err, EINVAL, "'%s': a KERNEL was given already: '%s'", arg,
-				c->kernel);
-		else
-			rc = option_string("KERNEL", arg, &c->kernel, err);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-/** Breaks a paragraph into lines of at most width columns after indent blanks. */
-static void options_wrap(FILE *f, const char *text, int indent, int width)
-{
-	int col = 0;
-
-	while (*text) {
-		int len = (int)strcspn(text, " ");
-
-		if (col && col + 1 + len > width - indent) {
-			fputc('\n', f);
-			col = 0;
-		}
-		if (!col)
-			col = fprintf(f, "%*s%.*s", indent, "", len, text) - indent;
-		else
-			col += fprintf(f, " %.*s", len, text);
-		text += len;
-		text += *text == ' ';
-	}
-	fputc('\n', f);
-}
-
-static void options_print_row(FILE *f, const struct option *o, enum options_format format)
-{
-	const char *eq = o->value ? " " : "", *value = o->value ? o->value : "";
-	char letter[8] = "";
-
-	if (o->letter)
-		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-	switch (format) {
-	case OPTIONS_HELP:
-		fprintf(f, "  %s--%s%s%s\n", letter, o->name, eq, value);
-		options_wrap(f, o->help, 8, 92);
-		return;
-	case OPTIONS_MARKDOWN:
-		fprintf(f, "| `%s--%s%s%s` | %s |\n", letter, o->name, eq, value, o->help);
-		return;
-	case OPTIONS_MAN:
-		fprintf(f, ".TP\n.B %s\\-\\-%s%s%s\n%s\n", letter, o->name, eq, value, o->help);
-	}
-}
-
-void options_print(FILE *f, enum options_format format)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		options_print_row(f, &options[i], format);
-}
+const struct optable options_run = { "run", options, ARRAY_SIZE(options), options_kernel };

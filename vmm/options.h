@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line of `mayfly run`, in crosvm's grammar: `--opt val` and `--opt=val`, options
- * before or after KERNEL, `--` ends them, key=value lists (base/parse.h). One const table
- * drives parsing, --help, the manual page and docs/cli.md.
+ * The command line of `mayfly run`, in crosvm's grammar, and those of its options that other verbs
+ * have too.
  */
 #pragma once
 
-#include <stdio.h>
-
 #include "vmm/config.h"
+#include "vmm/optable.h"
 
-/**
- * Parses argv[0..argc) (without the program and the verb) into c, which the caller made with
- * config_init. Returns 0, 1 when --help was asked for, or -EINVAL/-ERANGE/-ENOMEM.
- */
-int __must_check options_parse(int argc, char **argv, struct config *c, struct err *err);
+extern const struct optable options_run;
 
+int option_cpus(const char *opt, const char *value, struct config *c, struct err *err);
+int option_params(const char *opt, const char *value, struct config *c, struct err *err);
+int option_hypervisor(const char *opt, const char *value, struct config *c, struct err *err);
+int option_force(const char *opt, const char *value, struct config *c, struct err *err);
+int option_disable_sandbox(const char *opt, const char *value, struct config *c, struct err *err);
+int option_log_level(const char *opt, const char *value, struct config *c, struct err *err);
+int option_name(const char *opt, const char *value, struct config *c, struct err *err);
 /** --vsock, in vmm/model_vsock.c. */
 int option_vsock(const char *opt, const char *value, struct config *c, struct err *err);
-
 /** --shared-dir, in vmm/model_fs.c. */
 int option_shared_dir(const char *opt, const char *value, struct config *c, struct err *err);
 
-enum options_format { OPTIONS_HELP, OPTIONS_MARKDOWN, OPTIONS_MAN };
-
-/** Writes the option table as terminal help, markdown or man page rows. */
-void options_print(FILE *f, enum options_format format);
+/** An option that is one string, not empty, given once. Allocated. 0 or -errno with err. */
+int __must_check option_string(const char *opt, const char *value, char **ret, struct err *err);

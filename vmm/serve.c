@@ -103,9 +103,9 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 	if (!args[0])
 		return s->keys ? err_set(err, EINVAL, "device: %s: takes no '%s'", kind, s->keys)
 			       : 0;
-	rc = options_parse(2, args, &s->cfg, err);
-	if (rc || !s->cfg.nr_serials)
-		return rc;
+	rc = optable_parse(&options_run, 2, args, &s->cfg, err);
+	if (rc < 0 || !s->cfg.nr_serials)
+		return MIN(rc, 0);
 	s->cfg.serial[0].hardware = SERIAL_VIRTIO_CONSOLE;
 	return config_check_serials(&s->cfg, err);
 }

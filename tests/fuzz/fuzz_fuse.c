@@ -39,7 +39,7 @@ static void fuzz_clean(int dir, unsigned depth)
 		if (errno == EISDIR || errno == EPERM) {
 			int sub;
 
-			fchmodat(dirfd(d), e->d_name, 0700, 0);
+			(void)!fchmodat(dirfd(d), e->d_name, 0700, 0);
 			sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (sub >= 0)
 				fuzz_clean(sub, depth + 1);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The command line: words, one a line, through options_parse, config_complete and
+ * The command line: words, one a line, through optable_parse, config_complete and
  * config_cmdline. Nothing is opened. What is taken keeps the limits that later steps rely on;
  * what is refused says so in one line.
  */
 #include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "vmm/options.h"
@@ -95,9 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		start = i + 1;
 	}
 	config_init(c);
-	rc = options_parse(argc, argv, c, &err);
-	BUG_ON(rc > 1);
-	if (rc < 0)
+	rc = optable_parse(&options_run, argc, argv, c, &err);
+	rc = MIN(rc, 0);
+	if (rc < 0 && rc != -ECANCELED)
 		fuzz_check_line(&err);
 	else if (!rc)
 		fuzz_check_parsed(c);

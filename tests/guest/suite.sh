@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # suite.sh [NAME...]: runs the named tests or groups (boot many power block console errors
-# fixed fs hostile jail vsock), all without names, inside a KVM host. See lib.sh.
+# exec fixed fs hostile jail vsock), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
 . "$here/boot.sh"
@@ -10,6 +10,7 @@ here=${0%/*}
 . "$here/block.sh"
 . "$here/console.sh"
 . "$here/errors.sh"
+. "$here/exec.sh"
 . "$here/fixed.sh"
 . "$here/fs.sh"
 . "$here/hostile.sh"
@@ -17,7 +18,7 @@ here=${0%/*}
 . "$here/vsock.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot many power block console errors fixed fs hostile jail vsock
+[ $# -gt 0 ] || set -- boot many power block console errors exec fixed fs hostile jail vsock
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
@@ -26,6 +27,7 @@ for name; do
 	block) run_tests $BLOCK ;;
 	console) run_tests $CONSOLE ;;
 	errors) run_tests $ERRORS ;;
+	exec) run_tests $COMMANDS ;;
 	fixed) run_tests $FIXED ;;
 	fs) run_tests $FS ;;
 	hostile) run_tests $HOSTILE ;;

@@ -59,7 +59,7 @@ static int fx_parse(void **state, const char *a, const char *b, const char *c)
 {
 	char buf[3][64], *argv[3];
 	const char *word[] = { a, b, c };
-	int argc = 0;
+	int argc = 0, rc;
 	struct fx *t;
 
 	fx_teardown(state);
@@ -69,7 +69,8 @@ static int fx_parse(void **state, const char *a, const char *b, const char *c)
 		snprintf(buf[i], sizeof(buf[i]), "%s", word[i]);
 		argv[argc++] = buf[i];
 	}
-	return options_parse(argc, argv, &t->c, &t->err);
+	rc = optable_parse(&options_run, argc, argv, &t->c, &t->err);
+	return MIN(rc, 0);
 }
 
 static void each_thing_has_an_option_of_its_own(void **state)

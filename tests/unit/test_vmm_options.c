@@ -23,12 +23,15 @@ struct op {
 
 static int op_parse_list(struct op *t, int argc, char **argv)
 {
+	int rc;
+
 	if (t->used)
 		config_fini(&t->c);
 	t->used = true;
 	config_init(&t->c);
 	memset(&t->err, 0, sizeof(t->err));
-	return options_parse(argc, argv, &t->c, &t->err);
+	rc = optable_parse(&options_run, argc, argv, &t->c, &t->err);
+	return MIN(rc, 0);
 }
 
 /** Parses the words of text, which are separated by single blanks. */
@@ -218,9 +221,9 @@ static void an_option_may_be_another_options_value(void **state)
 
 static void help_wins_over_what_follows(void **state)
 {
-	assert_int_equal(op_parse(*state, "--help"), 1);
-	assert_int_equal(op_parse(*state, "-h --nonsense"), 1);
-	assert_int_equal(op_parse(*state, "vmlinux --cpus 2 --help"), 1);
+	assert_int_equal(op_parse(*state, "--help"), -ECANCELED);
+	assert_int_equal(op_parse(*state, "-h --nonsense"), -ECANCELED);
+	assert_int_equal(op_parse(*state, "vmlinux --cpus 2 --help"), -ECANCELED);
 	/* But not when it is a value. */
 	op_takes(*state, "--initrd --help");
 }
@@ -491,13 +494,13 @@ static void at_most_112_disks_are_taken(void **state)
 
 /* ---- the table in other forms ---- */
 
-static char *op_print(enum options_format format)
+static char *op_print(enum optable_format format)
 {
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	options_print(f, format);
+	optable_print(f, &options_run, format);
 	fclose(f);
 	return text;
 }
@@ -511,9 +514,9 @@ static void every_option_is_in_every_form_of_the_help(void **state)
 	static const char *const prefix[] = { "  ", "| `", ".B " };
 
 	(void)state;
-	for (int format = OPTIONS_HELP; format <= OPTIONS_MAN; format++) {
-		char *text = op_print((enum options_format)format);
-		const char *dashes = format == OPTIONS_MAN ? "\\-\\-" : "--";
+	for (int format = OPTABLE_HELP; format <= OPTABLE_MAN; format++) {
+		char *text = op_print((enum optable_format)format);
+		const char *dashes = format == OPTABLE_MAN ? "\\-\\-" : "--";
 		size_t rows = 0;
 
 		for (const char *p = text; (p = strstr(p, prefix[format])); p++)
@@ -532,7 +535,7 @@ static void every_option_is_in_every_form_of_the_help(void **state)
 
 static void terminal_help_fits_100_columns(void **state)
 {
-	char *text = op_print(OPTIONS_HELP);
+	char *text = op_print(OPTABLE_HELP);
 
 	(void)state;
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)

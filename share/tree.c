@@ -214,6 +214,16 @@ struct tree_node *tree_find(struct tree *t, uint64_t id)
 	return n->fd >= 0 && n->gen == id >> 32 ? n : NULL;
 }
 
+struct tree_node *tree_again(struct tree *t, const struct tree_node *n)
+{
+	struct tree_node *mine = &t->nodes[n - t->nodes];
+
+	if (mine->refs == UINT64_MAX)
+		return NULL;
+	mine->refs++;
+	return mine;
+}
+
 void tree_forget(struct tree *t, struct tree_node *n, uint64_t nr)
 {
 	if (n == tree_root(t))

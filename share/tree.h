@@ -63,6 +63,8 @@ struct tree_node *tree_root(struct tree *t);
 uint64_t tree_id(const struct tree *t, const struct tree_node *n);
 /** The node of that number, or NULL: none such, or not any more. */
 struct tree_node *tree_find(struct tree *t, uint64_t id);
+/** One more reference to it; NULL: there are too many. */
+struct tree_node *tree_again(struct tree *t, const struct tree_node *n);
 /** Drops nr references, or as many as there are. The root stays. */
 void tree_forget(struct tree *t, struct tree_node *n, uint64_t nr);
 /** Drops all references to all nodes. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The file system device's rings: a chain is a request, readable, and room for its answer. What it
- * means is share/fuse.c's business.
+ * The rings of both: a chain is a request, readable, and room for its answer. What it means is the
+ * server's business.
  *
  * Invariants:
  * 1. A request is answered before the next is taken, so none is in flight between two notifies.
@@ -10,11 +10,12 @@
  *    nodes wait.
  * 3. Only a chain that cannot be answered breaks the device; all others are answered.
  *
- * Thread: the device's loop. VIRTIO 1.2, section 5.11.
+ * Thread: the device's loop.
  */
 #include "virtio/fs.h"
 
 #include <errno.h>
+#include <linux/virtio_9p.h>
 #include <linux/virtio_fs.h>
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
@@ -26,12 +27,16 @@
 #define VIRTIO_FS_SHARE     (4 * MIB)
 #define VIRTIO_FS_NR_QUEUES 2 /* high priority, and requests */
 
+#define VIRTIO_P9_CONFIG (2 + VIRTIO_FS_MAX_TAG)
+
 _Static_assert(VQ_IOV_MAX(VIRTIO_FS_QUEUE_SIZE) <= FUSE_MAX_IOV, "a chain is one request");
+_Static_assert(VQ_IOV_MAX(VIRTIO_FS_QUEUE_SIZE) <= P9_MAX_IOV, "likewise");
 _Static_assert(sizeof(((struct virtio_fs_config *)0)->tag) == VIRTIO_FS_MAX_TAG, "section 5.11.4");
 
 struct virtio_fs {
 	struct virtio_device d;
-	struct fuse *fuse;                                  /* owned */
+	struct fuse *fuse;                                  /* owned; the one or */
+	struct p9 *p9;                                      /* owned; the other */
 	struct iovec iov[VQ_IOV_MAX(VIRTIO_FS_QUEUE_SIZE)]; /* loop thread: the chain served */
 };
 
@@ -43,7 +48,12 @@ static int virtio_fs_start(struct virtio_device *d __unused)
 /** A driver that resets the device starts a new session (section 5.11.5). */
 static void virtio_fs_stop(struct virtio_device *d)
 {
-	fuse_reset(container_of(d, struct virtio_fs, d)->fuse);
+	struct virtio_fs *s = container_of(d, struct virtio_fs, d);
+
+	if (s->fuse)
+		fuse_reset(s->fuse);
+	else
+		p9_reset(s->p9);
 }
 
 /** Serves one chain. Returns 1 with its bytes, both ways, 0 when there was none, or -EPROTO. */
@@ -59,7 +69,12 @@ static int virtio_fs_one(struct virtio_fs *s, unsigned qi, uint64_t *ret_len)
 		virtio_broken(&s->d, "%s", why);
 	if (rc <= 0)
 		return rc;
-	n = fuse_serve(s->fuse, c.iov, c.nr_out, c.out_len, c.iov + c.nr_out, c.nr_in, c.in_len);
+	if (s->fuse)
+		n = fuse_serve(
+			s->fuse, c.iov, c.nr_out, c.out_len, c.iov + c.nr_out, c.nr_in, c.in_len);
+	else
+		n = p9_serve(
+			s->p9, c.iov, c.nr_out, c.out_len, c.iov + c.nr_out, c.nr_in, c.in_len);
 	if (n < 0) {
 		virtio_broken(&s->d, "a request without a header or room for an answer");
 		return (int)n;
@@ -96,6 +111,7 @@ static void virtio_fs_destroy(struct virtio_device *d)
 	struct virtio_fs *s = container_of(d, struct virtio_fs, d);
 
 	fuse_destroy(s->fuse);
+	p9_destroy(s->p9);
 	free(s);
 }
 
@@ -110,31 +126,56 @@ const struct virtio_class virtio_fs_class = {
 	.destroy = virtio_fs_destroy,
 };
 
+const struct virtio_class virtio_p9_class = {
+	.name = "p9",
+	.device_id = VIRTIO_ID_9P,
+	.queue_size_max = VIRTIO_FS_QUEUE_SIZE,
+	.config_len = VIRTIO_P9_CONFIG,
+	.start = virtio_fs_start,
+	.stop = virtio_fs_stop,
+	.notify = virtio_fs_notify,
+	.destroy = virtio_fs_destroy,
+};
+
+/** Ends the making of one, or of what there is of one after rc. */
+static int virtio_fs_finish(struct virtio_fs *s, int rc, const struct virtio_class *cls,
+	const struct guest_memory *gm, struct loop *loop, struct virtio_backend **ret,
+	struct err *err)
+{
+	if (rc) {
+		free(s);
+		return rc;
+	}
+	s->d.cls = cls;
+	s->d.gm = gm;
+	s->d.loop = loop;
+	s->d.config_len = cls->config_len;
+	return virtio_local_create(&s->d, ret, err);
+}
+
 int virtio_fs_create(const char *tag, const struct fuse_config *cfg, const struct guest_memory *gm,
 	struct loop *loop, struct virtio_backend **ret, struct err *err)
 {
 	struct virtio_fs *s = calloc(1, sizeof(*s));
-	struct fuse *fuse;
-	int rc = fuse_create(cfg, &fuse, err);
 
-	BUG_ON(!*tag || strlen(tag) > VIRTIO_FS_MAX_TAG);
-	if (rc || !s) {
-		if (!rc) {
-			fuse_destroy(fuse);
-			rc = err_errno(err, ENOMEM, "%s", virtio_fs_class.name);
-		}
-		free(s);
-		return rc;
-	}
-	s->fuse = fuse;
-	s->d = (struct virtio_device){
-		.cls = &virtio_fs_class,
-		.gm = gm,
-		.loop = loop,
-		.nr_queues = VIRTIO_FS_NR_QUEUES,
-		.config_len = virtio_fs_class.config_len,
-	};
+	BUG_ON(!s || !*tag || strlen(tag) > VIRTIO_FS_MAX_TAG);
+	s->d.nr_queues = VIRTIO_FS_NR_QUEUES;
 	memcpy(s->d.config, tag, strlen(tag));
 	le32_put(s->d.config + offsetof(struct virtio_fs_config, num_request_queues), 1);
-	return virtio_local_create(&s->d, ret, err);
+	return virtio_fs_finish(
+		s, fuse_create(cfg, &s->fuse, err), &virtio_fs_class, gm, loop, ret, err);
+}
+
+int virtio_p9_create(const char *tag, const struct p9_config *cfg, const struct guest_memory *gm,
+	struct loop *loop, struct virtio_backend **ret, struct err *err)
+{
+	struct virtio_fs *s = calloc(1, sizeof(*s));
+
+	BUG_ON(!s || !*tag || strlen(tag) > VIRTIO_FS_MAX_TAG);
+	s->d.nr_queues = 1;
+	s->d.features_offered = BIT(VIRTIO_9P_MOUNT_TAG);
+	le16_put(s->d.config, (uint16_t)strlen(tag));
+	memcpy(s->d.config + 2, tag, strlen(tag));
+	return virtio_fs_finish(
+		s, p9_create(cfg, &s->p9, err), &virtio_p9_class, gm, loop, ret, err);
 }

@@ -61,12 +61,14 @@ struct vsock_options {
 	unsigned nr_handed;
 };
 
+enum share_type { SHARE_FS, SHARE_P9 };
+
 /** A directory of the host that the guest mounts. */
 struct share_config {
 	char *path, *tag;
-	unsigned type, cache; /* cache: enum fuse_cache */
+	unsigned type, cache; /* enum share_type, enum fuse_cache */
 	uint64_t timeout_s, negative_timeout_s, uid, gid;
-	bool type_seen, timeout_seen, writeback, ro;
+	bool type_seen, cache_seen, timeout_seen, writeback, ro;
 };
 
 enum cpu_model { CPU_MODEL_HOST, CPU_MODEL_BASELINE };

@@ -27,7 +27,7 @@ _Static_assert(CONFIG_MAX_TAG == VIRTIO_FS_MAX_TAG, "one limit");
 /** The fields after PATH and TAG, as a list of the kind that the other options take. */
 static int share_parse_keys(const char *opt, char *text, struct share_config *s, struct err *err)
 {
-	static const char *const types[] = { "fs", NULL };
+	static const char *const types[] = { "fs", "p9", NULL };
 	static const char *const caches[] = { "never", "auto", "always", NULL };
 	static const struct kv_key keys[] = {
 		{ .name = "type",
@@ -39,7 +39,7 @@ static int share_parse_keys(const char *opt, char *text, struct share_config *s,
 			.type = KV_ENUM,
 			.values = caches,
 			.offset = offsetof(struct share_config, cache),
-			.seen_offset = SIZE_MAX },
+			.seen_offset = offsetof(struct share_config, cache_seen) },
 		{ .name = "timeout",
 			.type = KV_U64,
 			.max = UINT32_MAX,
@@ -70,10 +70,19 @@ static int share_parse_keys(const char *opt, char *text, struct share_config *s,
 			.seen_offset = SIZE_MAX },
 	};
 
+	int rc;
+
 	for (char *p = text; *p; p++)
 		if (*p == ':')
 			*p = ',';
-	return kv_parse(opt, text, keys, ARRAY_SIZE(keys), false, s, err);
+	/* What the guest's kernel caches by 9P, its mount options say. */
+	rc = kv_parse(opt, text, keys, ARRAY_SIZE(keys), false, s, err);
+	if (!rc && s->type == SHARE_P9 &&
+		(s->cache_seen || s->timeout_seen || s->negative_timeout_s || s->writeback))
+		return err_set(err, EINVAL,
+			"%s: cache, timeout, negative_timeout and writeback: only with type=fs",
+			opt);
+	return rc;
 }
 
 static int share_parse(const char *opt, char *text, const struct config *c, struct share_config *s,
@@ -82,7 +91,7 @@ static int share_parse(const char *opt, char *text, const struct config *c, stru
 	char *at = text, *path = strsep(&at, ":"), *tag = strsep(&at, ":");
 
 	if (!*path || !tag)
-		return err_set(err, EINVAL, "%s: '%s' is not PATH:TAG:type=fs", opt, text);
+		return err_set(err, EINVAL, "%s: '%s' is not PATH:TAG:type=fs or p9", opt, text);
 	if (!*tag || strlen(tag) > CONFIG_MAX_TAG)
 		return err_set(err, EINVAL, "%s: tag: '%s' has not 1 to %u bytes", opt, tag,
 			CONFIG_MAX_TAG);
@@ -93,9 +102,8 @@ static int share_parse(const char *opt, char *text, const struct config *c, stru
 	s->tag = strdup(tag);
 	if (!s->path || !s->tag)
 		return err_errno(err, ENOMEM, "%s", opt);
-	/* crosvm's default is p9: who means that is not given something else. */
 	if (!at)
-		return err_set(err, EINVAL, "%s: type: is needed, and fs", opt);
+		return err_set(err, EINVAL, "%s: type: is needed: fs or p9", opt);
 	return share_parse_keys(opt, at, s, err);
 }
 
@@ -115,18 +123,42 @@ int option_shared_dir(const char *opt, const char *value, struct config *c, stru
 	rc = share_parse(opt, text, c, s, err);
 	free(text);
 	if (!rc && !s->type_seen)
-		return err_set(err, EINVAL, "%s: type: is needed, and fs", opt);
+		return err_set(err, EINVAL, "%s: type: is needed: fs or p9", opt);
 	return rc;
 }
 
 /* ---- the device ---- */
 
-unsigned model_nr_fs(const struct config *cfg)
+/** The i-th directory of a type. */
+static const struct share_config *model_share(
+	const struct config *cfg, enum share_type type, unsigned i)
 {
-	return cfg->nr_shares;
+	for (unsigned n = 0; n < cfg->nr_shares; n++)
+		if (cfg->share[n].type == type && !i--)
+			return &cfg->share[n];
+	return NULL;
 }
 
-int model_open_fs(const struct config *cfg, unsigned i, struct model_files *ret, struct err *err)
+static unsigned model_nr_shares(const struct config *cfg, enum share_type type)
+{
+	unsigned n = 0;
+
+	while (model_share(cfg, type, n))
+		n++;
+	return n;
+}
+
+unsigned model_nr_fs(const struct config *cfg)
+{
+	return model_nr_shares(cfg, SHARE_FS);
+}
+
+unsigned model_nr_p9(const struct config *cfg)
+{
+	return model_nr_shares(cfg, SHARE_P9);
+}
+
+static int model_open_share(const struct share_config *s, struct model_files *ret, struct err *err)
 {
 	struct rlimit r = { 0 };
 
@@ -136,8 +168,18 @@ int model_open_fs(const struct config *cfg, unsigned i, struct model_files *ret,
 		(void)!setrlimit(RLIMIT_NOFILE, &r);
 	}
 	model_files_init(ret);
-	ret->fd[0] = fd_open("--shared-dir", cfg->share[i].path, O_PATH | O_DIRECTORY, err);
+	ret->fd[0] = fd_open("--shared-dir", s->path, O_PATH | O_DIRECTORY, err);
 	return ret->fd[0] < 0 ? ret->fd[0] : 0;
+}
+
+int model_open_fs(const struct config *cfg, unsigned i, struct model_files *ret, struct err *err)
+{
+	return model_open_share(model_share(cfg, SHARE_FS, i), ret, err);
+}
+
+int model_open_p9(const struct config *cfg, unsigned i, struct model_files *ret, struct err *err)
+{
+	return model_open_share(model_share(cfg, SHARE_P9, i), ret, err);
 }
 
 /**
@@ -176,41 +218,73 @@ static uint32_t model_fs_timeout(const struct share_config *s)
 	return s->timeout_seen ? (uint32_t)s->timeout_s : usual[s->cache];
 }
 
+/** What the tree is made of, and how many files may be open. Takes the files over. */
+static int model_make_tree(struct model_host *h, const struct share_config *s,
+	struct model_files *files, struct tree_config *ret, uint32_t *max_handles, struct err *err)
+{
+	unsigned nofile = 0;
+	int rc = model_fs_nofile(h, &nofile, err);
+
+	*ret = (struct tree_config){ .root_fd = fd_take(&files->fd[0]),
+		.ro = s->ro,
+		.uid = (uint32_t)s->uid,
+		.gid = (uint32_t)s->gid };
+	if (!rc) {
+		ret->self_fd = h->jailed
+			? jail_self_fds(err)
+			: fd_open("--shared-dir", "/proc/self/fd", O_PATH | O_DIRECTORY, err);
+		rc = MIN(ret->self_fd, 0);
+	}
+	if (rc) {
+		fd_close(&ret->root_fd);
+		return rc;
+	}
+	*max_handles = MIN(nofile / 4, MODEL_FS_MAX_HANDLES);
+	ret->max_nodes = nofile - *max_handles - JAIL_NOFILE;
+	return 0;
+}
+
 int model_make_fs(struct model_host *h, unsigned i, struct model_files *files,
 	struct virtio_backend **ret, struct err *err)
 {
-	const struct share_config *s = &h->cfg->share[i];
+	const struct share_config *s = model_share(h->cfg, SHARE_FS, i);
 	struct fuse_config fc = {
-		.tree = {
-			.root_fd = fd_take(&files->fd[0]),
-			.ro = s->ro,
-			.uid = (uint32_t)s->uid,
-			.gid = (uint32_t)s->gid,
-		},
 		.cache = s->cache,
 		.timeout_s = model_fs_timeout(s),
 		.negative_timeout_s = (uint32_t)s->negative_timeout_s,
 		.writeback = s->writeback,
 	};
-	unsigned nofile = 0;
-	int rc = model_fs_nofile(h, &nofile, err);
+	int rc = model_make_tree(h, s, files, &fc.tree, &fc.max_handles, err);
 
-	if (!rc) {
-		fc.tree.self_fd = h->jailed
-			? jail_self_fds(err)
-			: fd_open("--shared-dir", "/proc/self/fd", O_PATH | O_DIRECTORY, err);
-		rc = MIN(fc.tree.self_fd, 0);
-	}
-	if (rc) {
-		fd_close(&fc.tree.root_fd);
+	return rc ? rc : virtio_fs_create(s->tag, &fc, h->gm, h->loop, ret, err);
+}
+
+int model_make_p9(struct model_host *h, unsigned i, struct model_files *files,
+	struct virtio_backend **ret, struct err *err)
+{
+	const struct share_config *s = model_share(h->cfg, SHARE_P9, i);
+	struct p9_config pc;
+	uint32_t max_handles = 0;
+	int rc = model_make_tree(h, s, files, &pc.tree, &max_handles, err);
+
+	if (rc)
 		return rc;
-	}
-	fc.max_handles = MIN(nofile / 4, MODEL_FS_MAX_HANDLES);
-	fc.tree.max_nodes = nofile - fc.max_handles - JAIL_NOFILE;
-	return virtio_fs_create(s->tag, &fc, h->gm, h->loop, ret, err);
+	/* A fid may be open, and its node is one of the others. */
+	pc.max_fids = pc.tree.max_nodes / 2;
+	pc.tree.max_nodes -= pc.max_fids;
+	return virtio_p9_create(s->tag, &pc, h->gm, h->loop, ret, err);
 }
 
 void model_label_fs(const struct config *cfg, unsigned i, char *buf, size_t len)
 {
-	snprintf(buf, len, "--shared-dir %s:%s", cfg->share[i].path, cfg->share[i].tag);
+	const struct share_config *s = model_share(cfg, SHARE_FS, i);
+
+	snprintf(buf, len, "--shared-dir %s:%s", s->path, s->tag);
+}
+
+void model_label_p9(const struct config *cfg, unsigned i, char *buf, size_t len)
+{
+	const struct share_config *s = model_share(cfg, SHARE_P9, i);
+
+	snprintf(buf, len, "--shared-dir %s:%s", s->path, s->tag);
 }

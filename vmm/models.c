@@ -158,6 +158,8 @@ const struct model models[] = {
 		model_label_vsock, VSOCK_MAX_CONNS + JAIL_NOFILE, false },
 	{ &virtio_fs_class, false, model_nr_fs, model_open_fs, model_make_fs, model_label_fs,
 		MODEL_FS_NOFILE, true },
+	{ &virtio_p9_class, false, model_nr_p9, model_open_p9, model_make_p9, model_label_p9,
+		MODEL_FS_NOFILE, true },
 	{ 0 },
 };
 

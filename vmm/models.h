@@ -72,6 +72,12 @@ int __must_check model_open_fs(
 int __must_check model_make_fs(struct model_host *h, unsigned i, struct model_files *files,
 	struct virtio_backend **ret, struct err *err);
 void model_label_fs(const struct config *cfg, unsigned i, char *buf, size_t len);
+unsigned model_nr_p9(const struct config *cfg);
+int __must_check model_open_p9(
+	const struct config *cfg, unsigned i, struct model_files *ret, struct err *err);
+int __must_check model_make_p9(struct model_host *h, unsigned i, struct model_files *files,
+	struct virtio_backend **ret, struct err *err);
+void model_label_p9(const struct config *cfg, unsigned i, char *buf, size_t len);
 
 /* ---- model_vsock.c ---- */
 unsigned model_nr_vsock(const struct config *cfg);

@@ -344,13 +344,13 @@ static const struct option options[] = {
 		"listen; if it ends or breaks the protocol, the machine ends with status 33, or "
 		"does not begin (status 1). May be repeated.",
 		true },
-	{ "shared-dir", 0, "PATH:TAG:type=fs[:key=value...]", option_shared_dir,
-		"A directory of the host that the guest mounts as TAG, with virtio-fs. ro (BOOL); "
-		"cache=never, auto (the default) or always; timeout=SECONDS that names and "
-		"attributes hold (5; cache=never: 0; cache=always: 86400); "
-		"negative_timeout=SECONDS that a missing name holds (0); writeback (BOOL: the guest "
-		"writes later); uid=N, gid=N: whom the guest sees as the owner of all files (0). "
-		"May be repeated.",
+	{ "shared-dir", 0, "PATH:TAG:type=TYPE[:key=value...]", option_shared_dir,
+		"A directory of the host that the guest mounts as TAG. type=fs (virtio-fs) or p9 "
+		"(9P2000.L, for guests without that); ro (BOOL); uid=N, gid=N: whom the guest sees as "
+		"the owner of all files (0). Of fs: cache=never, auto (the default) or always; "
+		"timeout=SECONDS that names and attributes hold (5; cache=never: 0; cache=always: "
+		"86400); negative_timeout=SECONDS that a missing name holds (0); writeback (BOOL: the "
+		"guest writes later). May be repeated.",
 		true },
 	{ "vsock", 0, "cid=N,socket=PATH", option_vsock,
 		"A socket device for a guest of context id N (3 or more). What the guest connects to "

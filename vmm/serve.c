@@ -63,7 +63,8 @@ static int serve_parse_words(struct serve *s, int argc, char **argv, struct err 
 	int rc = 0;
 
 	if (!argc || !(s->m = model_find(argv[0])))
-		return err_set(err, EINVAL, "device: '%s' is not block, console, fs, rng or vsock",
+		return err_set(err, EINVAL,
+			"device: '%s' is not block, console, fs, p9, rng or vsock",
 			argc ? argv[0] : "");
 	for (int i = 1; i < argc && !rc; i++) {
 		if ((value = serve_value("--socket-path", argc, argv, &i)))
@@ -94,7 +95,7 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 		args[0] = block;
 	else if (!strcmp(kind, "console"))
 		args[0] = serial;
-	else if (!strcmp(kind, "fs"))
+	else if (!strcmp(kind, "fs") || !strcmp(kind, "p9"))
 		args[0] = shared;
 	else if (!strcmp(kind, "vsock"))
 		args[0] = vsock;
@@ -104,10 +105,13 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 		return s->keys ? err_set(err, EINVAL, "device: %s: takes no '%s'", kind, s->keys)
 			       : 0;
 	rc = optable_parse(&options_run, 2, args, &s->cfg, err);
-	if (rc < 0 || !s->cfg.nr_serials)
-		return MIN(rc, 0);
-	s->cfg.serial[0].hardware = SERIAL_VIRTIO_CONSOLE;
-	return config_check_serials(&s->cfg, err);
+	if (rc >= 0 && s->cfg.nr_serials) {
+		s->cfg.serial[0].hardware = SERIAL_VIRTIO_CONSOLE;
+		rc = config_check_serials(&s->cfg, err);
+	}
+	if (rc >= 0 && !s->m->count(&s->cfg))
+		return err_set(err, EINVAL, "device: %s: '%s' is of another type", kind, s->keys);
+	return MIN(rc, 0);
 }
 
 /** Waits for the one front end; the path is gone afterwards. Returns the connection. */

@@ -176,7 +176,8 @@ static bool policy_is_for_sockets(const char *name, int nr)
 /** What --shared-dir takes: files are opened beneath the directory. */
 static bool policy_is_for_files(const char *name, int nr)
 {
-	return !strcmp(name, "fs") && (nr == SYS_openat || nr == SYS_openat2);
+	return (!strcmp(name, "fs") || !strcmp(name, "p9")) &&
+		(nr == SYS_openat || nr == SYS_openat2);
 }
 
 /** What no policy may have, whatever its file says. */
@@ -212,7 +213,7 @@ static void nothing_opens_runs_or_escapes(void **state __unused)
 
 static void there_is_a_policy_for_everything(void **state __unused)
 {
-	static const char *const names[] = { "block", "console", "fs", "rng", "vsock",
+	static const char *const names[] = { "block", "console", "fs", "p9", "rng", "vsock",
 		"monitor-main", "monitor-io", "monitor-vcpu" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -62,6 +62,10 @@ hostile() {
 		mkdir -p "$D"
 		seq -w 1 99999999 2>/dev/null | head -c 1048576 >"$D/disk"
 		dd if="$D/disk" bs=512 skip=9 2>/dev/null | sha256sum >"$D/before"
+		mkdir -p "$D/share/in/dir"
+		echo inside >"$D/share/in/file"
+		echo outside >"$D/share/out"
+		ln -s ../out "$D/share/in/out"
 		[ -z "$AS" ] || chown -R "$AS" "$D"
 		rm -f in back
 		mkfifo in back
@@ -90,7 +94,7 @@ hostile() {
 		LIMIT=600 # for some 500 cases, beside other hosts
 		MAYFLY_OPTIONS=$(hostile_options "$1") guest --mem $HOSTILE_MIB --cpus 2 --serial type=stdout,console \
 			--serial type=file,path=back,input=in,hardware=virtio-console \
-			--block "$D/disk,queues=2" -p hugepages=1 /images/distro-kernel
+			--block "$D/disk,queues=2" --shared-dir "$D/share/in:evil:type=fs" -p hugepages=1 /images/distro-kernel
 		echo $(($(cut -d. -f1 /proc/uptime) - begin)) >"$D/seconds"
 		rm "$D/begun"
 		kill $feeder 2>/dev/null
@@ -140,16 +144,25 @@ test_hostile_rng() {
 	for mode in jailed unjailed; do hostile_cases $mode rng; done
 }
 
+# Whatever it asked for, what lies beside the directory is as it was.
+test_hostile_fs() {
+	for mode in jailed unjailed; do
+		hostile_cases $mode fs
+		[ "$(cat "$D/share/out")" = outside ] || fail "$mode: a file outside was changed"
+		[ "$(find "$D/share" -maxdepth 1 | wc -l)" = 3 ] || fail "$mode: $(find "$D/share" -maxdepth 1 | tr '\n' ' ')"
+	done
+}
+
 # Each source of lines (a device's process, and the monitor for it) says 5 at once, and then at
 # most one in a second, with a count of the others before it.
 hostile_lines() {
 	hostile "$1"
 	expect 0
-	most=$((3 * 2 * (6 + 2 * $(cat $D/seconds))))
+	most=$((4 * 2 * (6 + 2 * $(cat $D/seconds))))
 	said=$(wc -l <err)
 	[ "$said" -le $most ] || fail "$1: $said lines, more than $most"
 	[ "$said" -gt 6 ] || fail "$1: $said lines: attacks are not told of"
-	grep -vE '^mayfly: ((block|console|rng): (stopped until the guest resets it|the guest set up queue [0-9]+ wrongly): [a-z]|[0-9]+ more lines like the next were suppressed$)' err >other
+	grep -vE '^mayfly: ((block|console|fs|rng): (stopped until the guest resets it|the guest set up queue [0-9]+ wrongly): [a-z]|[0-9]+ more lines like the next were suppressed$)' err >other
 	[ "$(wc -l <other)" = 1 ] && grep -q 'the guest powered off' other || fail "$1: it said $(head -n 1 other)"
 }
 test_hostile_lines() {
@@ -198,11 +211,11 @@ test_hostile_asan() {
 	MAYFLY=/mayfly-asan
 	[ -x $MAYFLY ] || skip "there is no build with sanitizers for this host"
 	export ASAN_OPTIONS=detect_leaks=0
-	for kind in block console rng; do hostile_cases asan $kind; done
+	for kind in block console fs rng; do hostile_cases asan $kind; done
 	hostile_lines asan
 }
 
-HOSTILE="hostile_block hostile_console hostile_rng hostile_lines hostile_memory
+HOSTILE="hostile_block hostile_console hostile_rng hostile_fs hostile_lines hostile_memory
 	hostile_exposure hostile_rest"
 # Sanitizers are libraries, and only this machine's own are there to be given to a host.
 [ "$ARCH" != x86_64 ] || HOSTILE="$HOSTILE hostile_asan"

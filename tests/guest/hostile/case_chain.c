@@ -278,7 +278,7 @@ static const char *chain_unknown_flags(struct dev *d, unsigned q, unsigned varia
 	return want_returned(d, q);
 }
 
-/** As many descriptors as the queue has, one byte each but what the kind must have in one. */
+/** As many descriptors as the queue has, one byte each but the last, which answers may need. */
 static const char *chain_longest(struct dev *d, unsigned q, unsigned variant __unused)
 {
 	const char *why = dev_start(d);
@@ -291,7 +291,7 @@ static const char *chain_longest(struct dev *d, unsigned q, unsigned variant __u
 	for (uint16_t i = 0; i < r->size; i++)
 		desc_set(&r->desc[i], hostile_buf.gpa + i, 1, VRING_DESC_F_NEXT | flags,
 			(uint16_t)(i + 1));
-	desc_set(&r->desc[r->size - 1], hostile_buf.gpa + r->size, 1,
+	desc_set(&r->desc[r->size - 1], hostile_buf.gpa + r->size, 16,
 		d->kind->way[q] == WAY_OUT ? 0 : VRING_DESC_F_WRITE, 0);
 	ring_post_and_kick(d, q, 0);
 	return want_returned(d, q);

@@ -93,7 +93,7 @@ extern uint64_t hostile_ram_end;
 
 /* Ends with an empty name each. */
 extern const struct hostile_case ring_cases[], chain_cases[], transport_cases[], register_cases[],
-	race_cases[], blk_cases[], console_cases[], rng_cases[];
+	race_cases[], blk_cases[], console_cases[], rng_cases[], fs_cases[];
 
 /* ---- memory.c ---- */
 

@@ -3,10 +3,11 @@
  * A row for each kind of device: its queues, what a good request is, and a good chain for attacks
  * to begin with.
  *
- * VIRTIO 1.2, sections 5.2, 5.3 and 5.4.
+ * VIRTIO 1.2, sections 5.2, 5.3, 5.4 and 5.11.
  */
 #include "tests/guest/hostile/hostile.h"
 
+#include <linux/fuse.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <stdio.h>
@@ -143,6 +144,58 @@ static const char *kinds_rng_good(struct dev *d)
 	return le64_get(d->good.p + RNG_GOOD_LEN) ? "entropy goes past its buffer" : NULL;
 }
 
+/* ---- fs: queue 0 is for forgotten nodes, 1 for requests; it answers all on both ---- */
+
+static unsigned kinds_fs_chain(
+	struct dev *d __unused, unsigned q __unused, struct vring_desc *desc, const struct span *s)
+{
+	struct {
+		struct fuse_in_header h;
+		uint32_t major, minor, max_readahead, flags;
+	} init = { .h = { .len = sizeof(init), .opcode = FUSE_INIT, .unique = 0x1234 },
+		.major = FUSE_KERNEL_VERSION,
+		.minor = 31 };
+
+	memcpy(s->p, &init, sizeof(init));
+	desc_set(&desc[0], s->gpa, sizeof(init), VRING_DESC_F_NEXT, 1);
+	desc_set(&desc[1], s->gpa + 512, 512, VRING_DESC_F_WRITE, 0);
+	return 2;
+}
+
+/** A session begins, and the root is a directory. */
+static const char *kinds_fs_good(struct dev *d)
+{
+	struct {
+		struct fuse_in_header h;
+		struct fuse_getattr_in in;
+	} get = { .h = { .len = sizeof(get), .opcode = FUSE_GETATTR, .unique = 7, .nodeid = 1 } };
+	struct fuse_out_header out;
+	struct fuse_attr_out attr;
+	uint32_t head, len;
+	const char *why;
+
+	d->nr_good++;
+	kinds_fs_chain(d, 1, d->ring[1].desc, &d->good);
+	ring_post_and_kick(d, 1, 0);
+	why = ring_take(d, 1, &head, &len);
+	if (why)
+		return why;
+	memcpy(&out, d->good.p + 512, sizeof(out));
+	if (head || len != out.len || out.error || out.unique != 0x1234)
+		return "a session does not begin";
+	memcpy(d->good.p, &get, sizeof(get));
+	desc_set(&d->ring[1].desc[0], d->good.gpa, sizeof(get), VRING_DESC_F_NEXT, 1);
+	ring_post_and_kick(d, 1, 0);
+	why = ring_take(d, 1, &head, &len);
+	if (why)
+		return why;
+	memcpy(&out, d->good.p + 512, sizeof(out));
+	memcpy(&attr, d->good.p + 512 + sizeof(out), sizeof(attr));
+	if (len != sizeof(out) + sizeof(attr) || out.error || (attr.attr.mode & 0170000) != 0040000)
+		return "the root is no directory";
+	return NULL;
+}
+
 const struct kind hostile_kinds[] = {
 	{
 		.id = VIRTIO_ID_BLOCK,
@@ -170,6 +223,15 @@ const struct kind hostile_kinds[] = {
 		.good = kinds_rng_good,
 		.chain = kinds_rng_chain,
 		.cases = rng_cases,
+	},
+	{
+		.id = VIRTIO_ID_FS,
+		.name = "fs",
+		.nr_queues = 2,
+		.way = { WAY_REQUEST, WAY_REQUEST },
+		.good = kinds_fs_good,
+		.chain = kinds_fs_chain,
+		.cases = fs_cases,
 	},
 	{ .name = NULL },
 };

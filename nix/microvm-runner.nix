@@ -87,8 +87,12 @@ let
         asked = (microvmConfig.credentialFiles or { }) != { };
       }
       {
-        option = "shares.*.proto = \"9p\"";
-        asked = builtins.any (share: share.proto != "virtiofs") shares;
+        option = "shares.*.proto of another kind than virtiofs and 9p";
+        asked = builtins.any (share: share.proto != "virtiofs" && share.proto != "9p") shares;
+      }
+      {
+        option = "shares.*.source with a colon";
+        asked = builtins.any (share: share.proto == "9p" && lib.hasInfix ":" (toString share.source)) shares;
       }
       {
         option = "volumes.*.serial of more than 20 bytes";
@@ -118,12 +122,26 @@ let
       ))
     ];
 
+  # virtiofsd serves the one, as microvm.nix starts it; mayfly itself the other.
   share =
-    { socket, tag, ... }:
-    [
-      "--vhost-user"
-      "type=fs,socket=${quoted socket},tag=${quoted tag}"
-    ];
+    {
+      proto,
+      socket ? null,
+      source,
+      tag,
+      readOnly ? false,
+      ...
+    }:
+    if proto == "9p" then
+      [
+        "--shared-dir"
+        "${toString source}:${tag}:type=p9${lib.optionalString readOnly ":ro=true"}"
+      ]
+    else
+      [
+        "--vhost-user"
+        "type=fs,socket=${quoted socket},tag=${quoted tag}"
+      ];
 
   arguments = [
     "${microvmConfig.mayfly.package}/bin/mayfly"

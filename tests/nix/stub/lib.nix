@@ -26,6 +26,8 @@ rec {
     );
   concatMap = f: list: concatLists (map f list);
   optional = cond: value: if cond then [ value ] else [ ];
+  optionalString = cond: value: if cond then value else "";
+  hasInfix = infix: s: replaceStrings [ infix ] [ "" ] s != s;
   hasPrefix = prefix: s: substring 0 (stringLength prefix) s == prefix;
   removePrefix =
     prefix: s: if hasPrefix prefix s then substring (stringLength prefix) (stringLength s) s else s;

@@ -217,7 +217,7 @@ check:
 	@tools/setup test
 	@tools/check
 
-#: make bench         figures beside other monitors, written to docs/bench.md or bench-ARCH.md
+#: make bench         figures beside other monitors, written to docs/bench.md or bench-ARCH.md; tests/bench/share: docs/bench-share.md
 bench: all
 	@tools/setup --arch $(ARCH) bench
 	@tests/bench/run $(ARCH)

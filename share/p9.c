@@ -40,6 +40,13 @@ uint32_t p9_u8(struct p9_call *c)
 	return at ? *at : 0;
 }
 
+uint32_t p9_u16(struct p9_call *c)
+{
+	const uint8_t *at = p9_take(c, 2);
+
+	return at ? le16_get(at) : 0;
+}
+
 uint32_t p9_u32(struct p9_call *c)
 {
 	const uint8_t *at = p9_take(c, 4);
@@ -73,6 +80,13 @@ const char *p9_string(struct p9_call *c)
 struct p9_fid *p9_fid(struct p9_call *c)
 {
 	return p9_fid_find(c->p, p9_u32(c));
+}
+
+int p9_judge(const struct p9_call *c, const struct p9_fid *f)
+{
+	if (c->bad)
+		return -EINVAL;
+	return f ? 0 : -EBADF;
 }
 
 /* ---- answers ---- */

@@ -24,8 +24,9 @@ int p9_getattr(struct p9_call *c)
 	int rc;
 
 	p9_u64(c); /* what is wanted: it gets all there is */
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	rc = tree_stat(c->p->tree, f->node, &st);
 	if (rc)
 		return rc;
@@ -56,6 +57,7 @@ int p9_setattr(struct p9_call *c)
 	struct p9_fid *f = p9_fid(c);
 	uint32_t valid = p9_u32(c);
 	struct tree_attr a = { .set = 0 };
+	int rc;
 
 	a.mode = p9_u32(c) & 07777;
 	a.uid = p9_u32(c);
@@ -65,8 +67,9 @@ int p9_setattr(struct p9_call *c)
 	a.atime.tv_nsec = (long)p9_u64(c);
 	a.mtime.tv_sec = (time_t)p9_u64(c);
 	a.mtime.tv_nsec = (long)p9_u64(c);
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < ARRAY_SIZE(sets); i++)
 		if (valid & 1U << i)
 			a.set |= sets[i];
@@ -85,8 +88,9 @@ int p9_statfs(struct p9_call *c)
 	struct statfs st;
 	int rc;
 
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	rc = tree_statfs(c->p->tree, f->node, &st);
 	if (rc)
 		return rc;

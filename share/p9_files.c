@@ -37,6 +37,16 @@ static int p9_flags(uint32_t asked)
 	return flags;
 }
 
+/** A fid has a file that is open. */
+static int p9_opened(struct p9_call *c, struct p9_fid *f, int fd, const struct statx *st)
+{
+	f->fd = fd;
+	f->pos = 0;
+	p9_put_qid(c, st);
+	p9_put(c, P9_IOUNIT, 4);
+	return 0;
+}
+
 int p9_lopen(struct p9_call *c)
 {
 	struct p9_fid *f = p9_fid(c);
@@ -54,11 +64,7 @@ int p9_lopen(struct p9_call *c)
 		close(fd);
 		return rc;
 	}
-	f->fd = fd;
-	f->pos = 0;
-	p9_put_qid(c, &st);
-	p9_put(c, P9_IOUNIT, 4);
-	return 0;
+	return p9_opened(c, f, fd, &st);
 }
 
 /** The directory's fid becomes the file's. */
@@ -78,11 +84,7 @@ int p9_lcreate(struct p9_call *c)
 	if (rc)
 		return rc;
 	p9_fid_move(c->p, f, n);
-	f->fd = fd;
-	f->pos = 0;
-	p9_put_qid(c, &st);
-	p9_put(c, P9_IOUNIT, 4);
-	return 0;
+	return p9_opened(c, f, fd, &st);
 }
 
 int p9_clunk(struct p9_call *c)
@@ -90,8 +92,9 @@ int p9_clunk(struct p9_call *c)
 	struct p9_fid *f = p9_fid(c);
 	int rc = 0;
 
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	if (f->attr_name)
 		rc = p9_attr_commit(c->p, f);
 	p9_fid_free(c->p, f);
@@ -102,9 +105,11 @@ int p9_clunk(struct p9_call *c)
 int p9_remove(struct p9_call *c)
 {
 	struct p9_fid *f = p9_fid(c);
+	int rc;
 
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	p9_fid_free(c->p, f);
 	return -EOPNOTSUPP;
 }

@@ -88,12 +88,15 @@ typedef int p9_fn(struct p9_call *c);
 
 /* ---- p9.c ---- */
 uint32_t p9_u8(struct p9_call *c);
+uint32_t p9_u16(struct p9_call *c);
 uint32_t p9_u32(struct p9_call *c);
 uint64_t p9_u64(struct p9_call *c);
 /** A name, ended by a zero, that has none in it; TREE_MAX_XATTR at most. "" when it is bad. */
 const char *p9_string(struct p9_call *c);
 /** The fid that comes next, or NULL. */
 struct p9_fid *p9_fid(struct p9_call *c);
+/** After all arguments were taken: -EINVAL when one was not there, -EBADF without the fid, or 0. */
+int p9_judge(const struct p9_call *c, const struct p9_fid *f);
 /** Bytes that the body may still grow by. */
 size_t p9_room(const struct p9_call *c);
 void p9_put(struct p9_call *c, uint64_t v, unsigned bytes);

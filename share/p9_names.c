@@ -63,7 +63,7 @@ int p9_walk(struct p9_call *c)
 {
 	struct p9_fid *f = p9_fid(c);
 	uint32_t id = p9_u32(c);
-	unsigned nr = p9_u8(c) | p9_u8(c) << 8, done = 0;
+	unsigned nr = p9_u16(c), done = 0;
 	struct tree_node *n;
 	int rc;
 
@@ -109,8 +109,9 @@ int p9_symlink(struct p9_call *c)
 	int rc;
 
 	p9_u32(c); /* a group: files have the tree's */
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	rc = tree_symlink(c->p->tree, f->node, name, target, 0, &n, &st);
 	return p9_put_new(c, rc, n, &st);
 }
@@ -126,8 +127,9 @@ int p9_mknod(struct p9_call *c)
 
 	p9_u64(c); /* the device's number, major and minor */
 	p9_u32(c);
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	rc = tree_mknod(c->p->tree, f->node, name, mode, 0, &n, &st);
 	return p9_put_new(c, rc, n, &st);
 }
@@ -142,8 +144,9 @@ int p9_mkdir(struct p9_call *c)
 	int rc;
 
 	p9_u32(c);
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	rc = tree_mkdir(c->p->tree, f->node, name, mode, 0, &n, &st);
 	return p9_put_new(c, rc, n, &st);
 }
@@ -192,9 +195,11 @@ int p9_readlink(struct p9_call *c)
 {
 	struct p9_fid *f = p9_fid(c);
 	ssize_t n;
+	int rc;
 
-	if (c->bad || !f)
-		return c->bad ? -EINVAL : -EBADF;
+	rc = p9_judge(c, f);
+	if (rc)
+		return rc;
 	if (p9_room(c) < 2)
 		return -EIO;
 	n = tree_readlink(c->p->tree, f->node, (char *)c->put + 2, p9_room(c) - 2);

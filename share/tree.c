@@ -84,10 +84,14 @@ static uint32_t *tree_bucket(const struct tree *t, const struct tree_node *n)
 	return &t->bucket[(h >> 32) & t->mask];
 }
 
+static bool tree_same_mount(const struct tree_node *a, const struct tree_node *b)
+{
+	return a->mnt == b->mnt && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
+}
+
 static bool tree_same(const struct tree_node *a, const struct tree_node *b)
 {
-	return a->ino == b->ino && a->mnt == b->mnt && a->dev_major == b->dev_major &&
-		a->dev_minor == b->dev_minor;
+	return a->ino == b->ino && tree_same_mount(a, b);
 }
 
 /** Whether what is mounted there has no files: the kernel's own views of itself. */
@@ -105,11 +109,6 @@ static bool tree_is_view(int fd)
 		if ((uint32_t)st.f_type == views[i])
 			return true;
 	return false;
-}
-
-static bool tree_same_mount(const struct tree_node *a, const struct tree_node *b)
-{
-	return a->mnt == b->mnt && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
 }
 
 static struct tree_node *tree_known(const struct tree *t, const struct tree_node *like)

@@ -57,9 +57,10 @@ static void virtio_fs_stop(struct virtio_device *d)
 }
 
 /** Serves one chain. Returns 1 with its bytes, both ways, 0 when there was none, or -EPROTO. */
-static int virtio_fs_one(struct virtio_fs *s, unsigned qi, uint64_t *ret_len)
+static int virtio_fs_one(struct virtio_device *d, unsigned qi, uint64_t *ret_len)
 {
-	struct vq *q = &s->d.vq[qi];
+	struct virtio_fs *s = container_of(d, struct virtio_fs, d);
+	struct vq *q = &d->vq[qi];
 	struct vq_chain c;
 	const char *why;
 	int rc = vq_pop(q, s->iov, ARRAY_SIZE(s->iov), &c, &why);
@@ -86,24 +87,7 @@ static int virtio_fs_one(struct virtio_fs *s, unsigned qi, uint64_t *ret_len)
 
 static void virtio_fs_notify(struct virtio_device *d, unsigned qi)
 {
-	struct virtio_fs *s = container_of(d, struct virtio_fs, d);
-	struct vq *q = &d->vq[qi];
-	unsigned nr = 0, looks = 0;
-	uint64_t done = 0, len = 0;
-	bool more;
-
-	vq_disable_kick(q);
-	do {
-		while ((more = nr < q->size && done < VIRTIO_FS_SHARE) &&
-			virtio_fs_one(s, qi, &len) > 0) {
-			done += len;
-			nr++;
-		}
-		/* A guest that flips avail.idx back and forth must not keep the loop here. */
-	} while (more && vq_enable_kick(q) && ++looks < VQ_MAX_LOOKS);
-	if (!more || looks == VQ_MAX_LOOKS)
-		virtio_renotify(d, qi);
-	virtio_raise(d, qi);
+	virtio_serve(d, qi, VIRTIO_FS_SHARE, virtio_fs_one);
 }
 
 static void virtio_fs_destroy(struct virtio_device *d)

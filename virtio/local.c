@@ -293,6 +293,27 @@ void virtio_renotify(struct virtio_device *d, unsigned q)
 		fd_event_signal(d->local->q[q].kick_fd);
 }
 
+void virtio_serve(struct virtio_device *d, unsigned qi, uint64_t max,
+	int (*one)(struct virtio_device *d, unsigned q, uint64_t *ret_len))
+{
+	struct vq *q = &d->vq[qi];
+	unsigned nr = 0, looks = 0;
+	uint64_t done = 0, len;
+	bool more;
+
+	vq_disable_kick(q);
+	do {
+		while ((more = nr < q->size && done < max) && one(d, qi, &len) > 0) {
+			done += len;
+			nr++;
+		}
+		/* A guest that flips avail.idx back and forth must not keep the loop here. */
+	} while (more && vq_enable_kick(q) && ++looks < VQ_MAX_LOOKS);
+	if (!more || looks == VQ_MAX_LOOKS)
+		virtio_renotify(d, qi);
+	virtio_raise(d, qi);
+}
+
 void virtio_config_changed(struct virtio_device *d)
 {
 	const struct virtio_events *ev = &d->local->b.events;

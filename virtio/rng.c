@@ -74,11 +74,13 @@ static uint32_t virtio_rng_serve(const struct vq_chain *c)
 /**
  * Serves one chain. Returns 1 with the bytes written, 0 when there was none, or -EPROTO.
  */
-static int virtio_rng_one(struct virtio_rng *r, uint32_t *ret_len)
+static int virtio_rng_one(struct virtio_device *d, unsigned qi, uint64_t *ret_len)
 {
-	struct vq *q = &r->d.vq[0];
+	struct virtio_rng *r = container_of(d, struct virtio_rng, d);
+	struct vq *q = &d->vq[qi];
 	struct vq_chain c;
 	const char *why;
+	uint32_t len;
 	int rc = vq_pop(q, r->iov, ARRAY_SIZE(r->iov), &c, &why);
 
 	if (rc < 0)
@@ -93,32 +95,15 @@ static int virtio_rng_one(struct virtio_rng *r, uint32_t *ret_len)
 		virtio_broken(&r->d, "a readable buffer in the entropy queue");
 		return -EPROTO;
 	}
-	*ret_len = virtio_rng_serve(&c);
-	vq_push(q, c.head, *ret_len);
+	len = virtio_rng_serve(&c);
+	vq_push(q, c.head, len);
+	*ret_len = len;
 	return 1;
 }
 
 static void virtio_rng_notify(struct virtio_device *d, unsigned qi)
 {
-	struct virtio_rng *r = container_of(d, struct virtio_rng, d);
-	struct vq *q = &d->vq[qi];
-	unsigned nr = 0, looks = 0;
-	size_t done = 0;
-	bool more;
-	uint32_t len;
-
-	vq_disable_kick(q);
-	do {
-		while ((more = nr < q->size && done < VIRTIO_RNG_MAX) &&
-			virtio_rng_one(r, &len) > 0) {
-			done += len;
-			nr++;
-		}
-		/* A guest that flips avail.idx back and forth must not keep the loop here. */
-	} while (more && vq_enable_kick(q) && ++looks < VQ_MAX_LOOKS);
-	if (!more || looks == VQ_MAX_LOOKS)
-		virtio_renotify(d, qi);
-	virtio_raise(d, qi);
+	virtio_serve(d, qi, VIRTIO_RNG_MAX, virtio_rng_one);
 }
 
 static void virtio_rng_destroy(struct virtio_device *d)

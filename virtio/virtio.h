@@ -99,6 +99,14 @@ void virtio_raise(struct virtio_device *d, unsigned q);
  */
 void virtio_renotify(struct virtio_device *d, unsigned q);
 
+/**
+ * A notify's whole work where one chain is served before the next is taken: one(d, q, &len) takes
+ * a chain and returns 1 with the bytes it moved, 0 when there was none, or -errno. At most a
+ * queue's size of chains, and none after max bytes; the rest is left for later. Loop thread.
+ */
+void virtio_serve(struct virtio_device *d, unsigned q, uint64_t max,
+	int (*one)(struct virtio_device *d, unsigned q, uint64_t *ret_len));
+
 /** d->config changed: gives the guest a new generation and a config interrupt. Loop thread. */
 void virtio_config_changed(struct virtio_device *d);
 

@@ -272,7 +272,7 @@ static void front_listen(struct front *f)
 
 		if (rc > 0)
 			front_event(f, &e);
-		if (rc < 0) {
+		if (rc < 0 && !f->r->has_exited) {
 			err_set(&f->r->why, EPROTO, "the guest's first program broke the protocol");
 			f->failed = true;
 		}
@@ -527,8 +527,6 @@ static void front_judge(struct front *f)
 	} else {
 		front_judge_machine(f);
 	}
-	if (r->has_exited && r->status < 124)
-		r->why.msg[0] = '\0';
 }
 
 static int front_signals(void)

@@ -69,7 +69,6 @@ static int share_parse_keys(const char *opt, char *text, struct share_config *s,
 			.offset = offsetof(struct share_config, gid),
 			.seen_offset = SIZE_MAX },
 	};
-
 	int rc;
 
 	for (char *p = text; *p; p++)
@@ -102,9 +101,7 @@ static int share_parse(const char *opt, char *text, const struct config *c, stru
 	s->tag = strdup(tag);
 	if (!s->path || !s->tag)
 		return err_errno(err, ENOMEM, "%s", opt);
-	if (!at)
-		return err_set(err, EINVAL, "%s: type: is needed: fs or p9", opt);
-	return share_parse_keys(opt, at, s, err);
+	return at ? share_parse_keys(opt, at, s, err) : 0;
 }
 
 int option_shared_dir(const char *opt, const char *value, struct config *c, struct err *err)
@@ -275,16 +272,17 @@ int model_make_p9(struct model_host *h, unsigned i, struct model_files *files,
 	return virtio_p9_create(s->tag, &pc, h->gm, h->loop, ret, err);
 }
 
+static void model_label_share(const struct share_config *s, char *buf, size_t len)
+{
+	snprintf(buf, len, "--shared-dir %s:%s", s->path, s->tag);
+}
+
 void model_label_fs(const struct config *cfg, unsigned i, char *buf, size_t len)
 {
-	const struct share_config *s = model_share(cfg, SHARE_FS, i);
-
-	snprintf(buf, len, "--shared-dir %s:%s", s->path, s->tag);
+	model_label_share(model_share(cfg, SHARE_FS, i), buf, len);
 }
 
 void model_label_p9(const struct config *cfg, unsigned i, char *buf, size_t len)
 {
-	const struct share_config *s = model_share(cfg, SHARE_P9, i);
-
-	snprintf(buf, len, "--shared-dir %s:%s", s->path, s->tag);
+	model_label_share(model_share(cfg, SHARE_P9, i), buf, len);
 }

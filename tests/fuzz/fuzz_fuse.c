@@ -94,7 +94,7 @@ static size_t fuzz_step(const uint8_t *s, size_t size)
 	static uint8_t arg[256 + 256];
 	size_t nr_arg = MIN((size_t)s[3], size - HEAD);
 	size_t nr_rest = MIN((size_t)s[4], size - HEAD - nr_arg);
-	uint32_t opcode = s[0];
+	uint32_t opcode = s[0] & 0x7f;
 	uint64_t node = s[1] == 0xff ? 0xdeadbeef : f.node[s[1] % KEPT], fh = f.fh[s[2] % KEPT];
 	struct fuse_fallocate_in fa;
 
@@ -110,7 +110,6 @@ static size_t fuzz_step(const uint8_t *s, size_t size)
 	}
 	f.r->cut = s[0] & 0x80 ? 64 : 0;
 	f.r->room = s[0] & 0x80 ? 4096 : FUSE_RIG_ROOM;
-	opcode &= 0x7f;
 	if (fuse_rig_call(f.r, opcode, node, arg, nr_arg, s + HEAD + nr_arg, nr_rest) >= 0)
 		fuzz_remember(opcode);
 	return HEAD + nr_arg + nr_rest;

@@ -196,3 +196,18 @@ static inline int fuse_rig_write(struct fuse_rig *r, uint64_t node, uint64_t fh,
 
 	return fuse_rig_call(r, FUSE_WRITE, node, &in, sizeof(in), data, len);
 }
+
+/* For tests that need a directory and a session. */
+static inline int fuse_rig_setup(void **state)
+{
+	struct fuse_rig *r = fuse_rig_open();
+
+	*state = r;
+	return fuse_rig_init(r, 0);
+}
+
+static inline int fuse_rig_teardown(void **state)
+{
+	fuse_rig_close(*state);
+	return 0;
+}

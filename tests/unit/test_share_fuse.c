@@ -9,20 +9,6 @@
 
 #define ROOT FUSE_ROOT_ID
 
-static int setup(void **state)
-{
-	struct fuse_rig *r = fuse_rig_open();
-
-	*state = r;
-	return fuse_rig_init(r, 0);
-}
-
-static int teardown(void **state)
-{
-	fuse_rig_close(*state);
-	return 0;
-}
-
 static void a_session_is_agreed_first(void **state)
 {
 	struct fuse_rig *r = *state;
@@ -403,7 +389,7 @@ static void names_are_made_and_moved(void **state)
 	assert_int_equal(fuse_rig_name(r, FUSE_RMDIR, ROOT, "d"), -ENOENT);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fuse_rig_setup, fuse_rig_teardown)
 
 int main(void)
 {

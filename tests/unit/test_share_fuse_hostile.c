@@ -51,20 +51,6 @@ static const struct {
 	{ FUSE_TMPFILE, sizeof(struct fuse_create_in), true, true, "", 1 },
 };
 
-static int setup(void **state)
-{
-	struct fuse_rig *r = fuse_rig_open();
-
-	*state = r;
-	return fuse_rig_init(r, 0);
-}
-
-static int teardown(void **state)
-{
-	fuse_rig_close(*state);
-	return 0;
-}
-
 static bool untouched(struct fuse_rig *r)
 {
 	return share_has(&r->s, "in/file", "inside") && share_has(&r->s, "in/dir/f", "inside") &&
@@ -200,7 +186,7 @@ static void arguments_without_end_are_refused(void **state)
 		fuse_rig_call(r, FUSE_LOOKUP, ROOT, NULL, 0, much, FUSE_MAX_ARGS), -EINVAL);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fuse_rig_setup, fuse_rig_teardown)
 
 int main(void)
 {

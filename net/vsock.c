@@ -130,6 +130,7 @@ static void vsock_conn_close(struct vsock_conn *c)
 	c->buf_len = 0;
 	free(c->buf);
 	c->buf = NULL;
+	vsock_host_forget(c);
 }
 
 void vsock_conn_destroy(struct vsock_conn *c)
@@ -233,8 +234,7 @@ static void vsock_reply_rst(struct vsock *v, const struct vsock_packet *p)
 
 /* ---- packets for the guest ---- */
 
-/** What the guest has room for, as far as we know. Its words may be nonsense: then nothing. */
-static uint32_t vsock_credit(const struct vsock_conn *c)
+uint32_t vsock_credit(const struct vsock_conn *c)
 {
 	uint32_t used = c->tx_cnt - c->peer_fwd;
 

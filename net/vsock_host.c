@@ -170,20 +170,70 @@ void vsock_host_flushed(struct vsock_conn *c)
 
 /* ---- socket to guest ---- */
 
+void vsock_host_forget(struct vsock_conn *c)
+{
+	c->v->nr_ahead -= c->ahead != NULL;
+	free(c->ahead);
+	c->ahead = NULL;
+	c->ahead_len = 0;
+}
+
+/**
+ * Where bytes beyond len may go: a guest's buffers are of 4 KiB, and one call for each is most of
+ * what a stream costs. Returns how many there may be.
+ */
+static uint32_t vsock_host_look_ahead(struct vsock_conn *c, uint32_t len)
+{
+	if (!c->streams)
+		return 0;
+	if (!c->ahead && c->v->nr_ahead < VSOCK_MAX_AHEAD) {
+		c->ahead = malloc(VSOCK_AHEAD);
+		c->v->nr_ahead += c->ahead != NULL;
+	}
+	return c->ahead ? (uint32_t)MIN(VSOCK_AHEAD, (uint64_t)(vsock_credit(c) - len)) : 0;
+}
+
+/** Takes of what was read ahead. */
+static uint32_t vsock_host_take(
+	struct vsock_conn *c, const struct iovec *iov, unsigned nr, uint32_t len)
+{
+	uint32_t n = MIN(len, c->ahead_len);
+
+	n = (uint32_t)iov_write(iov, nr, 0, c->ahead + c->ahead_at, n);
+	c->ahead_at += n;
+	c->ahead_len -= n;
+	return n;
+}
+
 uint32_t vsock_host_receive(
 	struct vsock_conn *c, const struct iovec *iov, unsigned nr, uint32_t len)
 {
-	struct iovec part[VSOCK_MAX_IOV];
+	struct iovec part[VSOCK_MAX_IOV + 1];
 	unsigned n = iov_slice(iov, MIN(nr, (unsigned)VSOCK_MAX_IOV), 0, len, part);
-	struct msghdr m = { .msg_iov = part, .msg_iovlen = n };
+	struct msghdr m = { .msg_iov = part };
 	struct pollfd p = { .fd = c->fd };
+	uint32_t more;
 	ssize_t got;
 
 	if (!n)
 		return 0;
+	if (c->ahead_len)
+		return vsock_host_take(c, iov, nr, len);
+	more = vsock_host_look_ahead(c, len);
+	if (more)
+		part[n++] = (struct iovec){ c->ahead, more };
+	m.msg_iovlen = n;
 	do
 		got = recvmsg(c->fd, &m, MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
+	c->streams = got == (ssize_t)((uint64_t)len + more);
+	if (got > (ssize_t)len) {
+		c->ahead_at = 0;
+		c->ahead_len = (uint32_t)got - len;
+		return len;
+	}
+	if (!c->streams)
+		vsock_host_forget(c);
 	if (got > 0)
 		return (uint32_t)got;
 	if (got < 0 && errno == EAGAIN)
@@ -223,8 +273,12 @@ void vsock_host_watch(struct vsock_conn *c)
 	if (c->fd < 0)
 		return;
 	if (c->state == VSOCK_OPEN && !c->eof && !(c->pending & VSOCK_PEND_DATA) &&
-		!(c->guest_shut & VSOCK_SHUTDOWN_RCV) && c->tx_cnt - c->peer_fwd < c->peer_alloc)
-		events |= EPOLLIN;
+		!(c->guest_shut & VSOCK_SHUTDOWN_RCV) && vsock_credit(c)) {
+		if (c->ahead_len)
+			vsock_pend(c, VSOCK_PEND_DATA);
+		else
+			events |= EPOLLIN;
+	}
 	if (c->watch.active)
 		loop_mod(c->v->cfg.loop, &c->watch, events);
 	else if (loop_add(c->v->cfg.loop, &c->watch, c->fd, events, vsock_host_event))

@@ -4,10 +4,12 @@
 
 #include "net/vsock.h"
 
-#define VSOCK_BUCKETS  1024U
-#define VSOCK_LINE_MAX 32         /* "CONNECT 4294967295\n", and some blanks */
-#define VSOCK_PORT_MIN 0x40000000 /* of the host's ends of CONNECTs */
-#define VSOCK_WAIT_MS  10000      /* for a CONNECT line, and for the answer to it */
+#define VSOCK_BUCKETS   1024U
+#define VSOCK_LINE_MAX  32         /* "CONNECT 4294967295\n", and some blanks */
+#define VSOCK_PORT_MIN  0x40000000 /* of the host's ends of CONNECTs */
+#define VSOCK_WAIT_MS   10000      /* for a CONNECT line, and for the answer to it */
+#define VSOCK_AHEAD     (64 * KIB) /* of one connection */
+#define VSOCK_MAX_AHEAD 16         /* connections that have such a buffer */
 
 enum vsock_state {
 	VSOCK_LISTENED,  /* a client of the listener has not yet said which port; no port yet */
@@ -51,6 +53,11 @@ struct vsock_conn {
 
 	/* To the guest. */
 	uint32_t peer_alloc, peer_fwd, tx_cnt;
+	/* Read together with what went before, within the guest's credit: VSOCK_AHEAD bytes, or
+	 * NULL. */
+	uint8_t *ahead;
+	uint32_t ahead_at, ahead_len;
+	bool streams;       /* its socket had more than there was room for */
 	uint32_t host_shut; /* VSOCK_SHUTDOWN_*, told or to be told */
 	bool eof;           /* nothing more comes from the socket */
 };
@@ -67,6 +74,7 @@ struct vsock {
 	unsigned nr_conns, nr_asked;
 	bool in_event; /* of a socket: what is there for the guest is said at its end */
 	uint64_t buffered;
+	unsigned nr_ahead;
 	uint32_t next_port;
 	struct vsock_packet reply[VSOCK_MAX_REPLIES]; /* RSTs for connections that are none */
 	unsigned reply_at, nr_replies;
@@ -80,6 +88,8 @@ struct vsock_conn *vsock_conn_create(struct vsock *v, enum vsock_state state, in
 /** Gives it its ports, by which it is found. */
 void vsock_conn_name(struct vsock_conn *c, uint32_t guest_port, uint32_t host_port);
 void vsock_conn_destroy(struct vsock_conn *c);
+/** What the guest has room for, as far as we know. Its words may be nonsense: then nothing. */
+uint32_t vsock_credit(const struct vsock_conn *c);
 /** Has something for the guest. */
 void vsock_pend(struct vsock_conn *c, unsigned what);
 /** The answer: a socket, which is taken over, or -errno. */
@@ -102,9 +112,14 @@ bool vsock_host_send(struct vsock_conn *c, const struct iovec *iov, unsigned nr,
 bool vsock_host_flush(struct vsock_conn *c);
 /** After a flush: what follows from an empty buffer. May destroy or reset c. */
 void vsock_host_flushed(struct vsock_conn *c);
-/** Reads up to len bytes. Returns how many; 0 when none wait, or at the end (then c->eof). */
+/**
+ * Reads up to len bytes, within the guest's credit. Returns how many; 0 when none wait, or at the
+ * end (then c->eof).
+ */
 uint32_t vsock_host_receive(
 	struct vsock_conn *c, const struct iovec *iov, unsigned nr, uint32_t len);
+/** Drops what was read ahead. */
+void vsock_host_forget(struct vsock_conn *c);
 /** Asks for a socket for a port; vsock_connected follows. False when nobody can be asked. */
 bool vsock_host_ask(struct vsock *v, uint32_t port);
 /** The guest accepted: tells the client. */

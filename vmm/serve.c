@@ -9,6 +9,7 @@
 #include "vmm/serve.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@
 struct serve {
 	const struct model *m;
 	const char *keys, *socket_path;
-	int fd; /* owned, -1: not given */
+	char typed[PATH_MAX + 256]; /* keys of a shared directory, with its type */
+	int fd;                     /* owned, -1: not given */
 	struct config cfg;
 	struct loop *loop; /* owned; of devices that ask */
 	struct err why;    /* what the device said, when it did */
@@ -104,6 +106,13 @@ static int serve_parse_keys(struct serve *s, struct err *err)
 	if (!args[0])
 		return s->keys ? err_set(err, EINVAL, "device: %s: takes no '%s'", kind, s->keys)
 			       : 0;
+	if (args[0] == shared && !strstr(s->keys, ":type=")) {
+		int n = snprintf(s->typed, sizeof(s->typed), "%s:type=%s", s->keys, kind);
+
+		if (n >= (int)sizeof(s->typed))
+			return err_set(err, EINVAL, "device: %s: '%s' is too long", kind, s->keys);
+		args[1] = s->typed;
+	}
 	rc = optable_parse(&options_run, 2, args, &s->cfg, err);
 	if (rc >= 0 && s->cfg.nr_serials) {
 		s->cfg.serial[0].hardware = SERIAL_VIRTIO_CONSOLE;

@@ -75,13 +75,21 @@ cpus() {
 test_one_cpu() { cpus 1; }
 test_two_cpus() { cpus 2; }
 test_eight_cpus() { cpus 8; }
+# The kernel finds 64 and starts four of them, and then the last: on the host's one emulated
+# processor the others would take a minute, in which they wait for each other. It is a
+# distribution's kernel, for ours does not start CPUs later on every architecture.
 test_sixty_four_cpus() {
 	script <<-'END'
-		echo "online: $(nproc)"
+		cd /sys/devices/system/cpu
+		echo "at first: $(cat present) $(cat online)"
+		echo 1 >cpu63/online
+		echo "then: $(cat online) $(nproc)"
+		taskset 8000000000000000 sh -c 'echo "on: $(cut -d" " -f39 /proc/self/stat)"'
 	END
-	LIMIT=900 # on one emulated processor
-	guest --mem 1024 --cpus num-cores=64 $KERNEL
-	expect 0 'online: 64$'
+	guest --mem 512 --cpus num-cores=64 -p maxcpus=4 /images/distro-kernel
+	expect 0 'at first: 0-63 0-3$'
+	expect 0 'then: 0-3,63 5$'
+	expect 0 'on: 63$'
 }
 
 # memory MIB: the kernel's System RAM adds up to all of it but the legacy hole below 1 MiB,
@@ -226,9 +234,8 @@ test_ordinary_user() {
 }
 
 BOOT="image_boots vmlinux_boots distribution_kernel_boots distribution_kernel_uses_a_disk
-	log_is_clean one_cpu two_cpus eight_cpus memory_128_mib memory_3_gib
+	log_is_clean one_cpu two_cpus eight_cpus sixty_four_cpus memory_128_mib memory_3_gib
 	memory_5_gib initrd_is_complete command_line_arrives ordinary_user"
-MANY=sixty_four_cpus # takes as long as all of these
 # What only some machines have: docs/testing.md says why.
 if [ "$ARCH" = x86_64 ]; then
 	BOOT="$BOOT vmlinux_without_pvh_note_boots without_acpi without_acpi_many_cpus

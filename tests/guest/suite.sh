@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# suite.sh [NAME...]: runs the named tests or groups (boot many power block console errors
+# suite.sh [NAME...]: runs the named tests or groups (boot power block console errors
 # exec fixed fs hostile jail vsock), all without names, inside a KVM host. See lib.sh.
 here=${0%/*}
 . "$here/lib.sh"
@@ -18,11 +18,10 @@ here=${0%/*}
 . "$here/vsock.sh"
 
 mkdir -p /out
-[ $# -gt 0 ] || set -- boot many power block console errors exec fixed fs hostile jail vsock
+[ $# -gt 0 ] || set -- boot power block console errors exec fixed fs hostile jail vsock
 for name; do
 	case $name in
 	boot) run_tests $BOOT ;;
-	many) run_tests $MANY ;;
 	power) run_tests $POWER ;;
 	block) run_tests $BLOCK ;;
 	console) run_tests $CONSOLE ;;

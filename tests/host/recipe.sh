@@ -4,6 +4,9 @@
 # host: what tests/host/run boots. Debian's kernel (distro), and an initramfs that
 # makes a KVM host of it. Products: host-kernel, host.cpio (not compressed: the
 # emulated CPU would spend longer on unpacking it than QEMU on copying it).
+#
+# emulator: a QEMU newer than the release's, for architectures whose hosts it makes faster.
+# Product: qemu-system-ARCH, which loads the libraries that the release's own QEMU brought.
 
 gi_host_arch() {
 	# Loaded at boot, in this order; the others wait in /modules for --module.
@@ -12,6 +15,8 @@ gi_host_arch() {
 	aarch64 | riscv64) GI_HOST_BOOT="virtio_mmio virtio_console kvm" ;;
 	esac
 	GI_HOST_MORE="virtio_blk virtio_rng erofs ext4 overlay loop tun vhost_net vhost_vsock"
+	# For what tests/peers gives a host.
+	[ "$GI_ARCH" != x86_64 ] || GI_HOST_MORE+=" virtiofs vmw_vsock_virtio_transport"
 }
 
 gi_host_inputs() {
@@ -63,4 +68,29 @@ gi_host_make() {
 	done
 	chmod 644 "$root"/modules/* "$out/host-kernel"
 	gi_cpio "$root" >"$out/host.cpio"
+}
+
+# The package goes into GI_EMULATOR. QEMU before 8.1 drops all of a riscv64 CPU's translations
+# whenever the kernel opens or closes its window on user memory: hosts take twice as long with it.
+gi_emulator_package() {
+	case $GI_ARCH in
+	riscv64) GI_EMULATOR=qemu-system-riscv ;;
+	*) gi_die "the release's own QEMU serves for $GI_ARCH" ;;
+	esac
+}
+
+gi_emulator_inputs() {
+	gi_emulator_package
+	gi_deb "$GI_EMULATOR"
+	gi_deb_inputs
+	gi_file_inputs "$GI_TOP/tests/host/recipe.sh"
+}
+
+gi_emulator_make() {
+	gi_emulator_package
+	gi_deb "$GI_EMULATOR"
+	gi_deb_unpack "$2/from"
+	"$2/from/usr/bin/qemu-system-$GI_ARCH" --version >/dev/null 2>&1 ||
+		gi_die "$GI_EMULATOR $GI_DEB_VERSION does not run here"
+	cp "$2/from/usr/bin/qemu-system-$GI_ARCH" "$1/"
 }

@@ -203,6 +203,72 @@ static void a_packet_holds_what_the_buffer_does(void **state __unused)
 	assert_int_equal(got.len, 2);
 }
 
+/** The next packet, into a buffer of `room` bytes, is bytes of the count up that `at` goes on. */
+static void hears_count(uint8_t *at, uint32_t room, uint32_t len)
+{
+	static uint8_t buf[4096];
+	struct iovec iov = { buf, room };
+
+	assert_true(vsock_rx(v, &got, &iov, 1, room));
+	assert_int_equal(got.op, VSOCK_OP_RW);
+	assert_int_equal(got.len, len);
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(buf[i], (*at)++);
+}
+
+static void a_stream_is_read_ahead_within_the_guests_credit(void **state __unused)
+{
+	struct vsock_packet p = packet(VSOCK_OP_CREDIT_UPDATE, HANDED, 0);
+	uint8_t bytes[1000], at = 0;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	open_handed();
+	p.buf_alloc = 300;
+	assert_int_equal(send_packet(&p, NULL), 0);
+	assert_int_equal(write(host, bytes, sizeof(bytes)), sizeof(bytes));
+	step_once();
+	hears_count(&at, 100, 100);
+	/* Its buffer was full, so more is read than fits in the next: all that there is credit for.
+	 */
+	hears_count(&at, 100, 100);
+	assert_int_equal(recv(host, bytes, 1, MSG_DONTWAIT), -1);
+	/* Room that shrank holds it back, nobody is busy with it, and it comes first afterwards. */
+	p.buf_alloc = 200;
+	assert_int_equal(send_packet(&p, NULL), 0);
+	hears_nothing();
+	assert_true(step_is_idle());
+	p.fwd_cnt = 200;
+	p.buf_alloc = 2000;
+	assert_int_equal(send_packet(&p, NULL), 0);
+	hears_count(&at, 60, 60);
+	hears_count(&at, 60, 40);
+	hears_count(&at, 400, 400);
+	/* The end comes after it. */
+	assert_int_equal(shutdown(host, SHUT_WR), 0);
+	step_once();
+	hears_count(&at, 150, 150);
+	hears_count(&at, 150, 150);
+	hears_op(VSOCK_OP_SHUTDOWN, HANDED);
+	hears_nothing();
+}
+
+static void what_was_read_ahead_ends_with_its_connection(void **state __unused)
+{
+	static uint8_t bytes[3000];
+	uint8_t small[16];
+	struct iovec iov = { small, sizeof(small) };
+
+	open_handed();
+	assert_int_equal(write(host, bytes, sizeof(bytes)), sizeof(bytes));
+	step_once();
+	assert_true(vsock_rx(v, &got, &iov, 1, sizeof(small)));
+	assert_true(vsock_rx(v, &got, &iov, 1, sizeof(small)));
+	say(VSOCK_OP_RST, HANDED);
+	hears_nothing();
+	assert_true(step_is_idle());
+}
+
 /* ---- ends ---- */
 
 static void the_guests_half_ends_after_its_bytes(void **state __unused)
@@ -317,6 +383,8 @@ int main(void)
 		T(what_a_slow_reader_leaves_is_kept_and_no_more),
 		T(no_more_than_the_guest_has_room_for_is_sent),
 		T(a_packet_holds_what_the_buffer_does),
+		T(a_stream_is_read_ahead_within_the_guests_credit),
+		T(what_was_read_ahead_ends_with_its_connection),
 		T(the_guests_half_ends_after_its_bytes),
 		T(both_halves_of_the_guest_are_answered_by_a_reset),
 		T(a_guest_that_does_not_read_is_not_sent_anything),

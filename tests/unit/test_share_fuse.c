@@ -283,7 +283,12 @@ static void files_are_copied_filled_and_searched_for_holes(void **state)
 	struct fuse_copy_file_range_in copy = { .off_out = 6, .len = UINT64_MAX };
 	struct fuse_fallocate_in fill = { .length = 100, .mode = 0x80 };
 	struct fuse_lseek_in seek = { .whence = SEEK_END };
+	int able = 0;
+	fd_auto int fd = openat(r->s.top_fd, "outside/f", O_RDWR | O_CLOEXEC);
 
+	/* Some file systems, ext2 for one, cannot fill a file. */
+	if (fallocate(fd, 0, 0, 100))
+		able = -errno;
 	assert_int_equal(fuse_rig_open_file(r, FUSE_OPEN, node, O_RDWR, &fh), 0);
 	copy.fh_in = copy.fh_out = fill.fh = seek.fh = fh;
 	/* The same file's ranges overlap, as far as the request goes. */
@@ -299,14 +304,16 @@ static void files_are_copied_filled_and_searched_for_holes(void **state)
 	assert_int_equal(
 		fuse_rig_call(r, FUSE_FALLOCATE, node, &fill, sizeof(fill), NULL, 0), -EOPNOTSUPP);
 	fill.mode = 0;
-	assert_int_equal(fuse_rig_call(r, FUSE_FALLOCATE, node, &fill, sizeof(fill), NULL, 0), 0);
+	assert_int_equal(
+		fuse_rig_call(r, FUSE_FALLOCATE, node, &fill, sizeof(fill), NULL, 0), able);
 	fill.offset = UINT64_MAX;
 	assert_int_equal(
 		fuse_rig_call(r, FUSE_FALLOCATE, node, &fill, sizeof(fill), NULL, 0), -EINVAL);
 	assert_int_equal(fuse_rig_call(r, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0), -EINVAL);
 	seek.whence = SEEK_HOLE;
 	assert_int_equal(fuse_rig_call(r, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0), 0);
-	assert_int_equal(FUSE_RIG_OUT(r, struct fuse_lseek_out)->offset, 100);
+	assert_int_equal(
+		FUSE_RIG_OUT(r, struct fuse_lseek_out)->offset, able ? strlen("insidesid") : 100);
 }
 
 static void values_are_as_long_as_they_are(void **state)

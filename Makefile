@@ -83,7 +83,7 @@ HARDEN_FOUND := $(foreach o,-ftrivial-auto-var-init=zero -fstack-clash-protectio
 # Folders of the monitor, lowest layer first. Architecture by folder, hypervisor by linking.
 # What an architecture needs beside its own folder.
 -include arch/$(ARCH)/build.mk
-DIRS	:= base bus acpi fdt block net share sandbox memory devices loader virtio vhost-user virtio-mmio $(ARCH_DIRS) arch/$(ARCH) vmm
+DIRS	:= base bus acpi fdt block net share sandbox memory devices loader virtio vhost-user vhost virtio-mmio $(ARCH_DIRS) arch/$(ARCH) vmm
 SRCS	:= $(sort $(foreach d,$(DIRS),$(wildcard $(d)/*.c)))
 UNPACK_SRCS := $(addprefix loader/unpack_,gzip.c lz4.c zstd.c)
 NOT_SRCS := $(if $(filter 1,$(CONFIG_UNPACK)),loader/unpack_none.c,$(UNPACK_SRCS))

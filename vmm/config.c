@@ -38,6 +38,7 @@ void config_fini(struct config *c)
 		free(c->params[i]);
 	free(c->params);
 	free(c->vsock.socket);
+	free(c->vsock.device);
 	free(c->kernel);
 	free(c->initrd);
 	free(c->name);

@@ -57,6 +57,7 @@ struct handed_config {
 struct vsock_options {
 	uint64_t cid; /* 0: there is none */
 	char *socket; /* NULL: only what is handed */
+	char *device; /* the kernel's, in place of ours; NULL: none */
 	struct handed_config handed[CONFIG_MAX_HANDED];
 	unsigned nr_handed;
 };

@@ -64,7 +64,8 @@ static void devices_describe(struct vm *vm)
 	n = arch_fixed_devs(fixed);
 	for (unsigned i = 0; i < n; i++)
 		devices_add_desc(vm, &fixed[i]);
-	vm->nr_virtio = devices_nr_models(vm->cfg) + vm->cfg->nr_foreign;
+	vm->nr_virtio =
+		devices_nr_models(vm->cfg) + vm->cfg->nr_foreign + (vm->cfg->vsock.device != NULL);
 	BUG_ON(vm->nr_virtio > ARCH_MAX_VIRTIO);
 	for (unsigned i = 0; i < vm->nr_virtio; i++) {
 		d = (struct dev_desc){
@@ -308,6 +309,13 @@ static int devices_make_virtio(struct vm *vm, struct err *err)
 		struct virtio_backend *b;
 
 		rc = foreign_connect(vm, i, &b, err);
+		if (!rc)
+			rc = devices_plug(vm, n, b, err);
+	}
+	if (!rc && vm->cfg->vsock.device) {
+		struct virtio_backend *b;
+
+		rc = foreign_open_vsock(vm, &b, err);
 		if (!rc)
 			rc = devices_plug(vm, n, b, err);
 	}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Devices that other programs serve: --vhost-user.
+ * Devices that other programs serve: --vhost-user; or the kernel: --vsock device=.
  */
 #include "vmm/foreign.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_fs.h>
@@ -15,6 +16,7 @@
 
 #include "base/fd.h"
 #include "vhost-user/front.h"
+#include "vhost/vsock.h"
 
 #define FOREIGN_TRIES    500 /* of FOREIGN_PAUSE_US: five seconds */
 #define FOREIGN_PAUSE_US 10000
@@ -92,4 +94,19 @@ int foreign_connect(struct vm *vm, unsigned i, struct virtio_backend **ret, stru
 		return rc;
 	rc = vu_front_create(&fc, ret, err);
 	return rc ? err_prefix(err, rc, "--vhost-user: %s", c->socket) : 0;
+}
+
+int foreign_open_vsock(struct vm *vm, struct virtio_backend **ret, struct err *err)
+{
+	const struct vsock_options *o = &vm->cfg->vsock;
+	struct vhost_vsock_config vc = {
+		.fd = fd_open("--vsock: device", o->device, O_RDWR | O_NONBLOCK, err),
+		.guest_cid = o->cid,
+		.gm = &vm->gm,
+		.loop = vm->loop,
+		.ioctl = vhost_ioctl,
+	};
+	int rc = vc.fd < 0 ? vc.fd : vhost_vsock_create(&vc, ret, err);
+
+	return rc && vc.fd >= 0 ? err_prefix(err, rc, "--vsock: %s", o->device) : rc;
 }

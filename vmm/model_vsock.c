@@ -33,6 +33,10 @@ int option_vsock(const char *opt, const char *value, struct config *c, struct er
 			.type = KV_STR,
 			.offset = offsetof(struct vsock_options, socket),
 			.seen_offset = SIZE_MAX },
+		{ .name = "device",
+			.type = KV_STR,
+			.offset = offsetof(struct vsock_options, device),
+			.seen_offset = SIZE_MAX },
 	};
 	int rc = kv_parse(opt, value, keys, ARRAY_SIZE(keys), true, &c->vsock, err);
 
@@ -40,9 +44,10 @@ int option_vsock(const char *opt, const char *value, struct config *c, struct er
 		return rc;
 	if (!c->vsock.cid)
 		return err_set(err, EINVAL, "%s: cid: is needed", opt);
-	if (!c->vsock.socket)
-		return err_set(err, EINVAL, "%s: socket: is needed", opt);
-	if (strlen(c->vsock.socket) > BROKER_MAX_PATH)
+	if (!c->vsock.socket == !c->vsock.device)
+		return err_set(err, EINVAL, "%s: socket or device: %s", opt,
+			c->vsock.socket ? "not both" : "is needed");
+	if (c->vsock.socket && strlen(c->vsock.socket) > BROKER_MAX_PATH)
 		return err_set(err, EINVAL, "%s: socket: %s: is longer than %d bytes", opt,
 			c->vsock.socket, BROKER_MAX_PATH);
 	return 0;
@@ -50,7 +55,7 @@ int option_vsock(const char *opt, const char *value, struct config *c, struct er
 
 unsigned model_nr_vsock(const struct config *cfg)
 {
-	return cfg->vsock.cid != 0;
+	return cfg->vsock.cid != 0 && !cfg->vsock.device;
 }
 
 int model_open_vsock(

@@ -352,12 +352,14 @@ static const struct option options[] = {
 		"86400); negative_timeout=SECONDS that a missing name holds (0); writeback (BOOL: the "
 		"guest writes later). May be repeated.",
 		true },
-	{ "vsock", 0, "cid=N,socket=PATH", option_vsock,
+	{ "vsock", 0, "cid=N,socket=PATH|device=PATH", option_vsock,
 		"A socket device for a guest of context id N (3 or more). What the guest connects to "
 		"at port P of the host (context id 2) goes to the unix socket PATH_P. Who connects to "
 		"the unix socket PATH and says \"CONNECT P\" and a line's end reaches port P of the "
 		"guest, and reads \"OK\" and a number first. PATH stays when the machine has ended; "
-		"the next one takes it over.",
+		"the next one takes it over. Or device=PATH: the kernel's device of that path "
+		"(/dev/vhost-vsock) serves it, and N is a context id of this host, for its programs' "
+		"AF_VSOCK sockets.",
 		false },
 	{ "disable-sandbox", 0, NULL, option_disable_sandbox,
 		"Run devices on a thread of the monitor, and without filters of system calls, "

@@ -98,7 +98,8 @@ hostile() {
 		LIMIT=600 # for some 500 cases, beside other hosts
 		MAYFLY_OPTIONS=$(hostile_options "$1") guest --mem $HOSTILE_MIB --cpus 2 --serial type=stdout,console \
 			--serial type=file,path=back,input=in,hardware=virtio-console \
-			--block "$D/disk,queues=2" --shared-dir "$D/share/in:evil:type=fs" -p hugepages=1 /images/distro-kernel
+			--block "$D/disk,queues=2" --shared-dir "$D/share/in:evil:type=fs" \
+			--shared-dir "$D/share/in:evil9:type=p9" --vsock "cid=7,socket=$D/v" -p hugepages=1 /images/distro-kernel
 		echo $(($(cut -d. -f1 /proc/uptime) - begin)) >"$D/seconds"
 		rm "$D/begun"
 		kill $feeder 2>/dev/null
@@ -152,9 +153,14 @@ test_hostile_rng() {
 test_hostile_fs() {
 	for mode in $HOSTILE_MODES; do
 		hostile_cases $mode fs
+		hostile_cases $mode p9
 		[ "$(cat "$D/share/out")" = outside ] || fail "$mode: a file outside was changed"
 		[ "$(find "$D/share" -maxdepth 1 | wc -l)" = 3 ] || fail "$mode: $(find "$D/share" -maxdepth 1 | tr '\n' ' ')"
 	done
+}
+
+test_hostile_vsock() {
+	for mode in $HOSTILE_MODES; do hostile_cases $mode vsock; done
 }
 
 # Each source of lines (a device's process, and the monitor for it) says 5 at once, and then at
@@ -162,11 +168,11 @@ test_hostile_fs() {
 hostile_lines() {
 	hostile "$1"
 	expect 0
-	most=$((4 * 2 * (6 + 2 * $(cat $D/seconds))))
+	most=$((6 * 2 * (6 + 2 * $(cat $D/seconds))))
 	said=$(wc -l <err)
 	[ "$said" -le $most ] || fail "$1: $said lines, more than $most"
 	[ "$said" -gt 6 ] || fail "$1: $said lines: attacks are not told of"
-	grep -vE '^mayfly: ((block|console|fs|rng): (stopped until the guest resets it|the guest set up queue [0-9]+ wrongly): [a-z]|[0-9]+ more lines like the next were suppressed$)' err >other
+	grep -vE '^mayfly: ((block|console|fs|p9|rng|vsock): (stopped until the guest resets it|the guest set up queue [0-9]+ wrongly): [a-z]|[0-9]+ more lines like the next were suppressed$)' err >other
 	[ "$(wc -l <other)" = 1 ] && grep -q 'the guest powered off' other || fail "$1: it said $(head -n 1 other)"
 }
 test_hostile_lines() {
@@ -215,10 +221,10 @@ test_hostile_asan() {
 	MAYFLY=/mayfly-asan
 	[ -x $MAYFLY ] || skip "there is no build with sanitizers for this host"
 	export ASAN_OPTIONS=detect_leaks=0
-	for kind in block console fs rng; do hostile_cases asan $kind; done
+	for kind in block console fs p9 rng vsock; do hostile_cases asan $kind; done
 	hostile_lines asan
 }
 
-HOSTILE="hostile_block hostile_console hostile_rng hostile_fs hostile_lines hostile_memory
+HOSTILE="hostile_block hostile_console hostile_rng hostile_fs hostile_vsock hostile_lines hostile_memory
 	hostile_exposure hostile_rest"
 [ "$ARCH" != x86_64 ] || HOSTILE="$HOSTILE hostile_asan"

@@ -157,13 +157,57 @@ test_vsock_stale_socket() {
 
 test_vsock_options() {
 	refused 35 '^mayfly: --vsock: cid: is needed$' --vsock socket=x $KERNEL
-	refused 35 '^mayfly: --vsock: socket: is needed$' --vsock cid=3 $KERNEL
+	refused 35 '^mayfly: --vsock: socket or device: is needed$' --vsock cid=3 $KERNEL
+	refused 35 '^mayfly: --vsock: socket or device: not both$' --vsock cid=3,socket=x,device=y $KERNEL
 	refused 35 '^mayfly: --vsock: cid: ' --vsock cid=2,socket=x $KERNEL
-	refused 35 '^mayfly: --vsock: .*device' --vsock cid=3,socket=x,device=y $KERNEL
 	refused 35 'is longer than 96 bytes$' --vsock "cid=3,socket=$(head -c 97 /dev/zero | tr '\0' x)" $KERNEL
 	refused 1 '^mayfly: --vsock: /none/such: No such file or directory$' --vsock cid=3,socket=/none/such $KERNEL
+	refused 1 '^mayfly: --vsock: device: /none: No such file or directory$' --vsock cid=3,device=/none $KERNEL
+	refused 1 '^mayfly: --vsock: /dev/null: it is not the kernel.s vhost-vsock: ' --vsock cid=3,device=/dev/null $KERNEL
 }
 
-VSOCK="vsock_guest_to_host vsock_host_to_guest vsock_both_ways vsock_refused vsock_half_close
+# The kernel's own device: the guest is a context of the host, and nothing of it is mayfly's. Its
+# programs have AF_VSOCK, as the guest's have.
+test_vsock_of_the_kernel() {
+	[ -c /dev/vhost-vsock ] || skip "the host has no /dev/vhost-vsock"
+	seq 1 100000 | $RELAY listen vsock:any:1234 >got &
+	mkdir -p rd
+	cp $RELAY rd/relay
+	mkfifo up down
+	(
+		read -r line <up
+		seq 1 50000 | $RELAY connect vsock:7:99 >back 2>said
+		echo "over" >down
+	) &
+	script <<-'END'
+		echo "in: $(seq 1 80000 | /relay connect vsock:2:1234 | sha256sum)"
+		/relay echo vsock:any:99 >/dev/hvc0 &
+		read -r line </dev/hvc0
+		echo "at the end: $line"
+	END
+	guest --mem 256 --vsock cid=7,device=/dev/vhost-vsock \
+		--serial type=file,path=up,input=down,hardware=virtio-console $KERNEL
+	wait
+	expect 0 "in: $(seq 1 100000 | sha256sum)"
+	expect 0 '^at the end: over'
+	[ "$(sha256sum <got)" = "$(seq 1 80000 | sha256sum)" ] || fail "the host got $(wc -c <got) bytes"
+	[ "$(sha256sum <back)" = "$(seq 1 50000 | sha256sum)" ] || fail "the host got $(wc -c <back) bytes back: $(cat said)"
+	# A context id is one guest's.
+	RD=$INITRD
+	(
+		EXEC='exec'
+		monitor --mem 256 --vsock cid=7,device=/dev/vhost-vsock -p end=hang $KERNEL >first 2>&1 </dev/null
+	) &
+	i=0
+	until grep -q 'is up' first 2>/dev/null || [ $i -ge 300 ]; do
+		i=$((i + 1))
+		usleep 100000
+	done
+	refused 1 '^mayfly: --vsock: /dev/vhost-vsock: cid: 7: Address already in use$' \
+		--mem 256 --vsock cid=7,device=/dev/vhost-vsock $KERNEL
+	kill $!
+}
+
+VSOCK="vsock_of_the_kernel vsock_guest_to_host vsock_host_to_guest vsock_both_ways vsock_refused vsock_half_close
 	vsock_many_connections vsock_greetings vsock_is_complete_at_the_end vsock_stale_socket
 	vsock_options"

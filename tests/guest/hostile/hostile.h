@@ -29,6 +29,8 @@
 /* How long one may be watched for what it must not do. */
 #define HOSTILE_LOOK_MS 3
 
+#define HOSTILE_CID 7 /* the guest's, as the tests have it */
+
 /* A place where no RAM is on any of the machines, and no device. */
 #define HOSTILE_NOWHERE (1ULL << 51)
 
@@ -77,6 +79,13 @@ struct kind {
 	uint32_t id;
 	const char *name;
 	unsigned nr_queues;
+	unsigned first; /* queues before it wait for what the device has to say, and are not
+	                   attacked */
+	/*
+	 * Only cases of chains, races and its own: what is of all devices, registers and rings, is
+	 * one code, which is attacked through others.
+	 */
+	bool brief;
 	enum queue_way way[HOSTILE_MAX_QUEUES];
 	/* One good request, or one of each sort; the device is started. */
 	const char *(*good)(struct dev *d);
@@ -93,7 +102,8 @@ extern uint64_t hostile_ram_end;
 
 /* Ends with an empty name each. */
 extern const struct hostile_case ring_cases[], chain_cases[], transport_cases[], register_cases[],
-	race_cases[], blk_cases[], console_cases[], rng_cases[], fs_cases[];
+	race_cases[], blk_cases[], console_cases[], rng_cases[], fs_cases[], p9_cases[],
+	vsock_cases[];
 
 /* ---- memory.c ---- */
 

@@ -3,13 +3,14 @@
  * A row for each kind of device: its queues, what a good request is, and a good chain for attacks
  * to begin with.
  *
- * VIRTIO 1.2, sections 5.2, 5.3, 5.4 and 5.11.
+ * VIRTIO 1.2, sections 5.2, 5.3, 5.4, 5.10 and 5.11.
  */
 #include "tests/guest/hostile/hostile.h"
 
 #include <linux/fuse.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_vsock.h>
 #include <stdio.h>
 
 /* ---- block ---- */
@@ -196,6 +197,94 @@ static const char *kinds_fs_good(struct dev *d)
 	return NULL;
 }
 
+/* ---- p9 ---- */
+
+static unsigned kinds_p9_chain(
+	struct dev *d __unused, unsigned q __unused, struct vring_desc *desc, const struct span *s)
+{
+	/* Tversion: size, type, tag, msize, version. */
+	static const uint8_t version[] = { 21, 0, 0, 0, 100, 0xff, 0xff, 0, 0x10, 0, 0, 8, 0, '9',
+		'P', '2', '0', '0', '0', '.', 'L' };
+
+	memcpy(s->p, version, sizeof(version));
+	desc_set(&desc[0], s->gpa, sizeof(version), VRING_DESC_F_NEXT, 1);
+	desc_set(&desc[1], s->gpa + 512, 512, VRING_DESC_F_WRITE, 0);
+	return 2;
+}
+
+/** A session begins, and its root is a directory. */
+static const char *kinds_p9_good(struct dev *d)
+{
+	/* Tattach: size, type, tag, fid, afid, uname, aname, n_uname. */
+	static const uint8_t attach[] = { 23, 0, 0, 0, 104, 1, 0, 5, 0, 0, 0, 0xff, 0xff, 0xff,
+		0xff, 0, 0, 0, 0, 0, 0, 0, 0 };
+	const uint8_t *out = d->good.p + 512;
+	uint32_t head, len;
+	const char *why;
+
+	d->nr_good++;
+	kinds_p9_chain(d, 0, d->ring[0].desc, &d->good);
+	ring_post_and_kick(d, 0, 0);
+	why = ring_take(d, 0, &head, &len);
+	if (why)
+		return why;
+	if (head || len != 21 || out[4] != 101)
+		return "a session does not begin";
+	memcpy(d->good.p, attach, sizeof(attach));
+	desc_set(&d->ring[0].desc[0], d->good.gpa, sizeof(attach), VRING_DESC_F_NEXT, 1);
+	ring_post_and_kick(d, 0, 0);
+	why = ring_take(d, 0, &head, &len);
+	if (why)
+		return why;
+	return len == 20 && out[4] == 105 && out[7] == 0x80 ? NULL : "the root is no directory";
+}
+
+/* ---- vsock: queue 0 is for packets to the guest, 1 for packets of the guest ---- */
+
+static unsigned kinds_vsock_chain(
+	struct dev *d __unused, unsigned q, struct vring_desc *desc, const struct span *s)
+{
+	/* Bytes for a connection that is none: the answer to that is a reset. */
+	struct virtio_vsock_hdr h = { .src_cid = HOSTILE_CID,
+		.dst_cid = 2,
+		.src_port = 77,
+		.dst_port = 88,
+		.type = 1,
+		.op = VIRTIO_VSOCK_OP_RW };
+
+	memcpy(s->p, &h, sizeof(h));
+	if (q)
+		desc_set(&desc[0], s->gpa, sizeof(h), 0, 0);
+	else
+		desc_set(&desc[0], s->gpa + 512, 512, VRING_DESC_F_WRITE, 0);
+	return 1;
+}
+
+static const char *kinds_vsock_good(struct dev *d)
+{
+	struct virtio_vsock_hdr h;
+	uint32_t head, len;
+	const char *why;
+
+	d->nr_good++;
+	kinds_vsock_chain(d, 0, d->ring[0].desc, &d->good);
+	ring_post_and_kick(d, 0, 0);
+	kinds_vsock_chain(d, 1, d->ring[1].desc, &d->good);
+	ring_post_and_kick(d, 1, 0);
+	why = ring_take(d, 1, &head, &len);
+	if (why)
+		return why;
+	if (head || len)
+		return "a packet returns with a wrong head or length";
+	why = ring_take(d, 0, &head, &len);
+	if (why)
+		return why;
+	memcpy(&h, d->good.p + 512, sizeof(h));
+	if (head || len != sizeof(h) || h.op != VIRTIO_VSOCK_OP_RST || h.dst_port != 77)
+		return "bytes for nobody are not answered by a reset";
+	return NULL;
+}
+
 const struct kind hostile_kinds[] = {
 	{
 		.id = VIRTIO_ID_BLOCK,
@@ -229,9 +318,31 @@ const struct kind hostile_kinds[] = {
 		.name = "fs",
 		.nr_queues = 2,
 		.way = { WAY_REQUEST, WAY_REQUEST },
+		.brief = true,
 		.good = kinds_fs_good,
 		.chain = kinds_fs_chain,
 		.cases = fs_cases,
+	},
+	{
+		.id = VIRTIO_ID_9P,
+		.name = "p9",
+		.nr_queues = 1,
+		.way = { WAY_REQUEST },
+		.brief = true,
+		.good = kinds_p9_good,
+		.chain = kinds_p9_chain,
+		.cases = p9_cases,
+	},
+	{
+		.id = VIRTIO_ID_VSOCK,
+		.name = "vsock",
+		.nr_queues = 2,
+		.first = 1,
+		.way = { WAY_IN, WAY_OUT },
+		.brief = true,
+		.good = kinds_vsock_good,
+		.chain = kinds_vsock_chain,
+		.cases = vsock_cases,
 	},
 	{ .name = NULL },
 };

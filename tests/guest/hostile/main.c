@@ -82,12 +82,13 @@ static unsigned hostile_list(struct dev *d, const struct hostile_case *list, boo
 	unsigned n = 0;
 
 	for (const struct hostile_case *c = list; c->name; c++) {
-		unsigned queues = c->each_queue ? d->kind->nr_queues : 1;
+		unsigned first = d->kind->first;
+		unsigned queues = c->each_queue ? d->kind->nr_queues : first + 1;
 
 		if (c->unaligned && !hostile_unaligned)
 			continue;
 		for (unsigned v = 0; v < hostile_variants(c); v++)
-			for (unsigned q = 0; q < queues; q++, n++)
+			for (unsigned q = first; q < queues; q++, n++)
 				if (run)
 					hostile_run_one(d, c, q, v);
 	}
@@ -96,11 +97,11 @@ static unsigned hostile_list(struct dev *d, const struct hostile_case *list, boo
 
 static unsigned hostile_all(struct dev *d, bool run)
 {
-	const struct hostile_case *const lists[] = { ring_cases, chain_cases, transport_cases,
-		register_cases, d->kind->cases, race_cases };
+	const struct hostile_case *const lists[] = { ring_cases, transport_cases, register_cases,
+		chain_cases, d->kind->cases, race_cases };
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
+	for (unsigned i = d->kind->brief ? 3 : 0; i < ARRAY_SIZE(lists); i++)
 		n += hostile_list(d, lists[i], run);
 	return n;
 }

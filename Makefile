@@ -252,6 +252,7 @@ docs: all
 #: make install       DESTDIR, PREFIX=/usr/local; the guest kernel, too, after make guest-images
 install: all
 	install -D -m 755 $(BIN).stripped $(DESTDIR)$(PREFIX)/bin/mayfly
+	install -D -m 755 $(O)/guest-images/init/init $(DESTDIR)$(PREFIX)/lib/mayfly/init
 	install -D -m 644 docs/mayfly.1 $(DESTDIR)$(PREFIX)/share/man/man1/mayfly.1
 	for k in build/guest-images/$(ARCH)/bzImage build/guest-images/$(ARCH)/Image; do \
 		[ ! -e $$k ] || install -D -m 644 $$k $(DESTDIR)$(PREFIX)/share/mayfly/$(ARCH)/$${k##*/}; done

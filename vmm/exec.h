@@ -22,6 +22,7 @@ struct exec_share {
 struct exec_config {
 	struct config run; /* the machine */
 	char *root;        /* a directory, or an image; NULL: the host's own */
+	char *init;        /* where in the image the kernel finds init; NULL: in an initramfs */
 	struct exec_share share[EXEC_MAX_MOUNTS - 1];
 	unsigned nr_shares;
 	char *env[EXEC_MAX_ENVS]; /* NAME=VALUE */

@@ -75,11 +75,26 @@ static char *exec_fd_path(int fd)
 	return asprintf(&path, "/proc/self/fd/%d", fd) < 0 ? NULL : path;
 }
 
+/** The kernel's words for a root that has init. */
+static int exec_add_init(const char *init, struct config *c, struct err *err)
+{
+	char *word = NULL;
+	int rc = asprintf(&word, "root=/dev/vda ro init=%s", init) < 0 ? -ENOMEM : 0;
+
+	if (!rc)
+		rc = option_params("--init", word, c, err);
+	else
+		(void)err_errno(err, ENOMEM, "exec");
+	free(word);
+	return rc;
+}
+
 /** What the front needs of the machine beside what the caller asked for. */
 static int exec_fill(const struct exec_config *e, const struct exec_ends *ends, struct config *c,
 	struct err *err)
 {
-	c->initrd = exec_fd_path(ends->initrd_fd);
+	if (!e->init)
+		c->initrd = exec_fd_path(ends->initrd_fd);
 	c->serial[0] = (struct serial_config){ .type = SERIAL_FILE,
 		.type_seen = true,
 		.hardware = SERIAL_UART,
@@ -90,8 +105,10 @@ static int exec_fill(const struct exec_config *e, const struct exec_ends *ends, 
 	for (unsigned port = EXEC_PORT_CONTROL; port <= EXEC_PORT_STDERR; port++)
 		c->vsock.handed[c->vsock.nr_handed++] =
 			(struct handed_config){ .port = port, .fd = ends->sock[port] };
-	if (!c->initrd || !c->serial[0].path)
+	if ((!c->initrd && !e->init) || !c->serial[0].path)
 		return err_errno(err, ENOMEM, "exec");
+	if (e->init && exec_add_init(e->init, c, err))
+		return -ENOMEM;
 	/* A line costs an exit for each of its bytes. */
 	if (!e->console && option_params("--params", "quiet", c, err))
 		return -ENOMEM;

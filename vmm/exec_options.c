@@ -34,6 +34,14 @@ static int exec_root(const char *opt, const char *value, struct config *c, struc
 	return option_string(opt, value, &exec_of(c)->root, err);
 }
 
+static int exec_init_path(const char *opt, const char *value, struct config *c, struct err *err)
+{
+	if (*value != '/' || strchr(value, ' '))
+		return err_set(err, EINVAL,
+			"%s: '%s' is no path from the image's root, without blanks", opt, value);
+	return option_string(opt, value, &exec_of(c)->init, err);
+}
+
 static int exec_share(const char *opt, const char *value, struct config *c, struct err *err)
 {
 	struct exec_config *e = exec_of(c);
@@ -191,6 +199,10 @@ static const struct option options[] = {
 		"is not changed: what the command changes is in memory, and gone at its end. Default: "
 		"the host's own, as far as mayfly's user may read it.",
 		false },
+	{ "init", 0, "PATH", exec_init_path,
+		"The kernel starts mayfly's init (lib/mayfly/init) from there, in the image of --root, "
+		"with no initramfs. The image needs a directory /run, /tmp or /mnt.",
+		false },
 	{ "share", 's', "DIR[:TAG][:ro]", exec_share,
 		"A directory of the host at the same path in the guest; changes are the host's at once, "
 		"unless ro. TAG is its name as a virtio-fs. Default: the current directory, where "
@@ -250,7 +262,8 @@ void exec_config_init(struct exec_config *c)
 
 void exec_config_fini(struct exec_config *c)
 {
-	char *const strings[] = { c->root, c->cwd, c->user, c->console, c->result, c->timeline };
+	char *const strings[] = { c->root, c->init, c->cwd, c->user, c->console, c->result,
+		c->timeline };
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(strings[i]);
@@ -423,6 +436,8 @@ static int exec_find_root(struct exec_config *c, struct err *err)
 
 	if (stat(root, &st))
 		return err_errno(err, errno, "--root: %s", root);
+	if (S_ISDIR(st.st_mode) && c->init)
+		return err_set(err, EINVAL, "--init: %s is a directory, not an image", root);
 	if (S_ISDIR(st.st_mode))
 		return exec_add_share(&c->run, root, "root", true, true, err);
 	c->run.nr_disks = 1;

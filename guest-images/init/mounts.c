@@ -2,14 +2,19 @@
 /*
  * The file systems: what the host shares, or a disk, below a file system in memory that takes all
  * changes and is gone with the machine; and the kernel's own.
+ *
+ * In an initramfs they are put together in its root. Where this program is in an image, which the
+ * kernel has mounted already, nothing can be made there: then it is below a file system in memory,
+ * on one of the image's directories, that nobody sees afterwards.
  */
 #include "guest-images/init/init.h"
 
 #include <linux/mount.h>
 
-#define LOWER "/lower"
-#define ABOVE "/above"
-#define ROOT  "/root"
+/* Beneath where they are put together, which is the current directory. */
+#define LOWER "lower"
+#define ABOVE "above"
+#define ROOT  "root"
 
 static long mount_at(const char *what, const char *where, const char *type, unsigned long flags,
 	const char *data)
@@ -39,18 +44,41 @@ static void mount_needed(const char *what, const char *where, const char *type, 
 {
 	long err = mount_at(what, where, type, flags, data);
 
-	if (err == -ENODEV)
+	if (err == -ENODEV && type)
 		fail("the guest's kernel does not know ", config_of(type), 0);
 	if (err)
 		fail("mount of ", where, err);
 }
 
-static void mount_lower(const struct job *j)
+/** Goes where they are put together. Returns whether that is in an image. */
+static int mount_base(void)
+{
+	static const char *const places[] = { "/run", "/tmp", "/mnt" };
+
+	sys1(__NR_chdir, "/");
+	if (sys3(__NR_mkdirat, AT_HERE, LOWER, 0755) != -EROFS)
+		return 0;
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		long err = mount_at("base", places[i], "tmpfs", 0, "mode=755");
+
+		if (!err)
+			err = sys1(__NR_chdir, places[i]);
+		if (!err)
+			return 1;
+	}
+	fail("the image has no directory /run, /tmp or /mnt", "", 0);
+}
+
+static void mount_lower(const struct job *j, int in_image)
 {
 	static const char *const types[] = { "erofs", "squashfs", "ext4" };
 	long err = -ENODEV;
 
 	make_dirs(LOWER);
+	if (in_image) {
+		mount_needed("/", LOWER, NULL, MS_BIND, NULL);
+		return;
+	}
 	if (*j->root) {
 		mount_needed(j->root, LOWER, "virtiofs", MS_RDONLY, NULL);
 		return;
@@ -65,7 +93,7 @@ static void mount_lower(const struct job *j)
 
 static void mount_root(const struct job *j)
 {
-	mount_lower(j);
+	mount_lower(j, mount_base());
 	make_dirs(ABOVE);
 	make_dirs(ROOT);
 	mount_needed("above", ABOVE, "tmpfs", 0, "mode=755");

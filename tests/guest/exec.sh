@@ -156,6 +156,28 @@ test_exec_root_image() {
 	expect 0 '^above bin dev\|bin dev proc'
 }
 
+# The first program is the image's own, and there is no initramfs: the host's busybox and init on a
+# file system that the kernel mounts.
+test_exec_init_of_an_image() {
+	truncate -s 8M image
+	mke2fs -F image >/dev/null 2>&1 && mkdir m && mount -o loop image m || fail 'no image can be made'
+	mkdir m/bin m/sbin m/run m/proc m/dev m/tmp
+	cp /bin/busybox m/bin/sh
+	cp /images/init m/sbin/init
+	umount m
+	command_in_guest --root "$T/image" --init /sbin/init --cwd / -- \
+		sh -c 'echo x >/new && read -r x </new && echo "$x"; read -r line </proc/cmdline; echo "$line"; echo /*; exit 7' </dev/null
+	expect 7 '^x$'
+	expect 7 'root=/dev/vda ro init=/sbin/init'
+	expect 7 '^/bin /dev /lost+found /new /proc /run /sbin /sys /tmp$'
+	command_in_guest --root "$T/image" --init /nowhere --cwd / true </dev/null
+	expect 125
+	grep -q "^mayfly: the guest's kernel panicked$" err || fail "mayfly did not say why"
+	command_in_guest --init /sbin/init true </dev/null
+	expect 125
+	said '^mayfly: --init: / is a directory, not an image$'
+}
+
 # exec_begun: waits until the command has made a file. (A pipe would be each kernel's own.)
 exec_begun() {
 	i=0
@@ -227,6 +249,30 @@ test_exec_tty() {
 	grep -q '^42$' plain && grep -q '^24 80$' plain && grep -q '^/dev/pts/0$' plain || fail "$(cat plain)"
 }
 
+# Somebody at a terminal: what size it has, also when that changes; control-C for the guest's program
+# and not for mayfly; and its modes afterwards.
+test_exec_terminal() {
+	cat >dialogue <<-'END'
+		wait #
+		type stty size\n
+		wait 31 97
+		size 40 120
+		type sleep 1; stty size\n
+		wait 40 120
+		type sleep 1000\n
+		wait 1000
+		type \C
+		type echo "after: $?"\n
+		wait after: 130
+		type exit 9\n
+	END
+	# shellcheck disable=SC2086 # options are words
+	/images/terminal 31 97 "$MAYFLY" exec $MAYFLY_OPTIONS --kernel $KERNEL --memory-limit 256M --tty sh \
+		<dialogue >out 2>err
+	STATUS=$?
+	expect 9 'modes are the same'
+}
+
 test_exec_refusals() {
 	EXEC_MEM=''
 	for words in '|no COMMAND given' "--memory-limit 5 true|--memory-limit: 5 is not" \
@@ -296,5 +342,5 @@ test_exec_documented() {
 }
 
 COMMANDS='exec_status exec_streams exec_not_executed exec_timeout exec_other_ends exec_kernel_without_drivers
-	exec_files exec_surroundings exec_root_image exec_signals exec_reports exec_tty exec_refusals exec_documented
+	exec_files exec_surroundings exec_root_image exec_init_of_an_image exec_signals exec_reports exec_tty exec_terminal exec_refusals exec_documented
 	exec_many'

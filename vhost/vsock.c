@@ -55,11 +55,15 @@ static int vhost_vsock_set_running(struct vhost_vsock *s, int on)
 static int vhost_vsock_set_memory(struct vhost_vsock *s)
 {
 	const struct guest_memory *gm = s->cfg.gm;
+	/* struct vhost_memory, whose regions have no number. */
 	struct {
-		struct vhost_memory head;
+		uint32_t nregions, padding;
 		struct vhost_memory_region region[GM_MAX_REGIONS];
-	} table = { .head.nregions = gm->nr_regions };
+	} table = { .nregions = gm->nr_regions };
 	int rc;
+
+	_Static_assert(offsetof(__typeof__(table), region) == sizeof(struct vhost_memory),
+		"regions follow their number");
 
 	for (unsigned i = 0; i < gm->nr_regions; i++)
 		table.region[i] = (struct vhost_memory_region){

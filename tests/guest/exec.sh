@@ -259,8 +259,8 @@ test_exec_terminal() {
 		size 40 120
 		type sleep 1; stty size\n
 		wait 40 120
-		type sleep 1000\n
-		wait 1000
+		type sh -c "echo be''gun; exec sleep 1000"\n
+		wait begun
 		type \C
 		type echo "after: $?"\n
 		wait after: 130

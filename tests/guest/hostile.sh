@@ -127,41 +127,38 @@ hostile_cases() {
 	[ "$(grep "^ok $device " out | sort -u | wc -l)" = "$cases" ] || fail "$1: a case ran twice"
 }
 
-test_hostile_block() {
-	for mode in $HOSTILE_MODES; do
-		hostile_cases $mode block
-		# What no request named rightly is as it was.
-		dd if=$D/disk bs=512 skip=9 2>/dev/null | sha256sum | cmp -s - $D/before ||
-			fail "$mode: sectors changed that nobody wrote to"
-	done
+# hostile_KIND MODE: its cases, and what came of them outside the guest.
+hostile_block() {
+	hostile_cases "$1" block
+	# What no request named rightly is as it was.
+	dd if="$D/disk" bs=512 skip=9 2>/dev/null | sha256sum | cmp -s - "$D/before" ||
+		fail "$1: sectors changed that nobody wrote to"
 }
-
-test_hostile_console() {
-	for mode in $HOSTILE_MODES; do
-		hostile_cases $mode console
-		lines=$(sed -n 's/^time console.*, \([0-9]*\) good.*/\1/p' out)
-		# Other devices' cases make good requests here, too.
-		[ "$(cat $D/good)" -ge "$lines" ] || fail "$mode: $(cat $D/good) of $lines lines came out"
-	done
+hostile_console() {
+	hostile_cases "$1" console
+	lines=$(sed -n 's/^time console.*, \([0-9]*\) good.*/\1/p' out)
+	# Other devices' cases make good requests here, too.
+	[ "$(cat "$D/good")" -ge "$lines" ] || fail "$1: $(cat "$D/good") of $lines lines came out"
 }
-
-test_hostile_rng() {
-	for mode in $HOSTILE_MODES; do hostile_cases $mode rng; done
-}
-
+hostile_rng() { hostile_cases "$1" rng; }
 # Whatever it asked for, what lies beside the directory is as it was.
-test_hostile_fs() {
-	for mode in $HOSTILE_MODES; do
-		hostile_cases $mode fs
-		hostile_cases $mode p9
-		[ "$(cat "$D/share/out")" = outside ] || fail "$mode: a file outside was changed"
-		[ "$(find "$D/share" -maxdepth 1 | wc -l)" = 3 ] || fail "$mode: $(find "$D/share" -maxdepth 1 | tr '\n' ' ')"
-	done
+hostile_fs() {
+	hostile_cases "$1" fs
+	hostile_cases "$1" p9
+	[ "$(cat "$D/share/out")" = outside ] || fail "$1: a file outside was changed"
+	[ "$(find "$D/share" -maxdepth 1 | wc -l)" = 3 ] || fail "$1: $(find "$D/share" -maxdepth 1 | tr '\n' ' ')"
 }
+hostile_vsock() { hostile_cases "$1" vsock; }
 
-test_hostile_vsock() {
-	for mode in $HOSTILE_MODES; do hostile_cases $mode vsock; done
+# hostile_each WHAT: in each mode.
+hostile_each() {
+	for mode in $HOSTILE_MODES; do "hostile_$1" "$mode"; done
 }
+test_hostile_block() { hostile_each block; }
+test_hostile_console() { hostile_each console; }
+test_hostile_rng() { hostile_each rng; }
+test_hostile_fs() { hostile_each fs; }
+test_hostile_vsock() { hostile_each vsock; }
 
 # Each source of lines (a device's process, and the monitor for it) says 5 at once, and then at
 # most one in a second, with a count of the others before it.
@@ -175,9 +172,7 @@ hostile_lines() {
 	grep -vE '^mayfly: ((block|console|fs|p9|rng|vsock): (stopped until the guest resets it|the guest set up queue [0-9]+ wrongly): [a-z]|[0-9]+ more lines like the next were suppressed$)' err >other
 	[ "$(wc -l <other)" = 1 ] && grep -q 'the guest powered off' other || fail "$1: it said $(head -n 1 other)"
 }
-test_hostile_lines() {
-	for mode in $HOSTILE_MODES; do hostile_lines $mode; done
-}
+test_hostile_lines() { hostile_each lines; }
 
 # Guest memory apart, a process of a machine needs little, whatever the guest asks for. Of the
 # guest's memory a device process has what it was shown, which is not more than a few MiB.
@@ -221,8 +216,8 @@ test_hostile_asan() {
 	MAYFLY=/mayfly-asan
 	[ -x $MAYFLY ] || skip "there is no build with sanitizers for this host"
 	export ASAN_OPTIONS=detect_leaks=0
-	for kind in block console fs p9 rng vsock; do hostile_cases asan $kind; done
-	hostile_lines asan
+	HOSTILE_MODES=asan
+	for what in block console rng fs vsock lines; do hostile_each $what; done
 }
 
 HOSTILE="hostile_block hostile_console hostile_rng hostile_fs hostile_vsock hostile_lines hostile_memory

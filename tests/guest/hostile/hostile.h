@@ -154,6 +154,20 @@ const char *ring_take(struct dev *d, unsigned q, uint32_t *ret_head, uint32_t *r
 uint16_t way_flag(const struct dev *d, unsigned q);
 struct span span_part(const struct span *s, uint32_t off, uint32_t len);
 
+/* ---- request.c ---- */
+
+/** Variants of request_unanswerable. */
+extern const char *const request_unanswerables[];
+/** A request without a whole header, without room for the shortest answer, or without a request. */
+const char *request_unanswerable(
+	struct dev *d, unsigned q, unsigned variant, uint32_t header, uint32_t answer);
+/**
+ * Requests that make() puts at p, and returns the bytes of: each is returned, with at least
+ * `answer` bytes, or where that is allowed with none.
+ */
+const char *request_anything(
+	struct dev *d, unsigned q, uint32_t (*make)(uint8_t *p), uint32_t answer, bool or_none);
+
 /* ---- case_register.c ---- */
 
 /** Writes something somewhere into the registers. */

@@ -55,3 +55,5 @@ uint64_t fd_event_drain(int fd);
  * descriptors that a peer sent; what else it sends may be written to. Works without /proc.
  */
 bool fd_is_event(int fd);
+/** Whether fd is a pipe or a socket. */
+bool fd_is_stream(int fd);

@@ -3,7 +3,8 @@
  * Nodes: a table with an index by what the kernel calls the same file (mount, device, inode).
  *
  * Invariants:
- * 1. A node in use has a descriptor, so its inode's number is not given to another file.
+ * 1. A node in use has a descriptor, so its inode's number is not given to another file, or it
+ *    rests, and its file is judged before it has one again (tree_rest.c).
  * 2. A node's number has the index and how often that was given out, so a number that a guest
  *    remembers for too long finds nothing, or at worst, 2^32 uses later, another of its own nodes.
  * 3. The table has its full size from the start; memory that was never used costs nothing.
@@ -49,8 +50,7 @@ void tree_self_name(int fd, char name[TREE_SELF_NAME])
 	snprintf(name, TREE_SELF_NAME, "%d", fd);
 }
 
-/** What the name is, a symlink too, without opening it. */
-static int tree_open_path(int dir, const char *name)
+int tree_open_path(int dir, const char *name)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
@@ -89,7 +89,7 @@ static bool tree_same_mount(const struct tree_node *a, const struct tree_node *b
 	return a->mnt == b->mnt && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
 }
 
-static bool tree_same(const struct tree_node *a, const struct tree_node *b)
+bool tree_same(const struct tree_node *a, const struct tree_node *b)
 {
 	return a->ino == b->ino && tree_same_mount(a, b);
 }
@@ -138,7 +138,6 @@ static void tree_insert(struct tree *t, uint32_t i, const struct tree_node *like
 
 	*n = *like;
 	n->gen = gen;
-	n->refs = 1;
 	n->next = *bucket;
 	*bucket = i;
 	t->nr++;
@@ -151,44 +150,114 @@ static void tree_remove(struct tree *t, struct tree_node *n)
 	while (*at != i)
 		at = &t->nodes[*at].next;
 	*at = n->next;
-	fd_close(&n->fd);
+	tree_lose_fd(t, n);
 	n->refs = 0;
+	n->type = 0;
 	n->gen++;
 	n->next = t->free;
 	t->free = i;
 	t->nr--;
 }
 
-int tree_intern(struct tree *t, const struct tree_node *dir, int fd, struct tree_node **ret,
-	struct statx *st)
+/** Its file was found to be gone, and its inode's number is another's: nothing finds it again. */
+static void tree_bury(struct tree *t, struct tree_node *n)
+{
+	uint32_t i = (uint32_t)(n - t->nodes), *at = tree_bucket(t, n);
+	struct tree_node *parent = &t->nodes[n->parent];
+
+	while (*at != i)
+		at = &t->nodes[*at].next;
+	*at = n->next;
+	n->mnt = UINT64_MAX;
+	at = tree_bucket(t, n);
+	n->next = *at;
+	*at = i;
+	tree_unname(t, n);
+	tree_let_go(t, parent);
+}
+
+void tree_let_go(struct tree *t, struct tree_node *n)
+{
+	while (n != tree_root(t) && !n->refs && !n->held) {
+		struct tree_node *parent = n->name ? &t->nodes[n->parent] : tree_root(t);
+
+		tree_unname(t, n);
+		tree_remove(t, n);
+		n = parent;
+	}
+}
+
+struct tree_node tree_node_like(const struct statx *st)
+{
+	return (struct tree_node){
+		.ino = st->stx_ino,
+		.mnt = st->stx_mask & STATX_MNT_ID ? st->stx_mnt_id : 0,
+		.born = st->stx_mask & STATX_BTIME
+			? (uint64_t)st->stx_btime.tv_sec * 1000000000 + st->stx_btime.tv_nsec
+			: 0,
+		.dev_major = st->stx_dev_major,
+		.dev_minor = st->stx_dev_minor,
+		.fd = -1,
+		.type = st->stx_mode & S_IFMT,
+	};
+}
+
+struct tree_node *tree_named(struct tree *t, int dir, const char *name)
+{
+	fd_auto int fd = tree_open_path(dir, name);
+	struct tree_node like, *n;
+	struct statx st;
+
+	if (fd < 0 || tree_stat_fd(t, fd, &st))
+		return NULL;
+	like = tree_node_like(&st);
+	n = tree_known(t, &like);
+	if (n && n->fd < 0 && (n->born != like.born || tree_wake_with(t, n, &fd)))
+		n = NULL;
+	return n;
+}
+
+/** A node of a file that has none yet; takes *fd when it succeeds. */
+static int tree_add(struct tree *t, const struct tree_node *dir, struct tree_node *like, int *fd,
+	struct tree_node **ret)
+{
+	int rc = tree_make_room(t);
+	uint32_t i = rc ? 0 : tree_take_index(t);
+
+	if (!i)
+		return -ENFILE;
+	like->closed = dir && !tree_same_mount(dir, like) && tree_is_view(*fd);
+	tree_insert(t, i, like);
+	*ret = &t->nodes[i];
+	tree_have_fd(t, *ret, fd_take(fd));
+	return 0;
+}
+
+int tree_intern(struct tree *t, const struct tree_node *dir, const char *name, int fd,
+	struct tree_node **ret, struct statx *st)
 {
 	struct tree_node like, *n;
 	fd_auto int mine = fd;
-	uint32_t i;
 	int rc = tree_stat_fd(t, fd, st);
 
 	if (rc)
 		return rc;
-	like = (struct tree_node){
-		.ino = st->stx_ino,
-		.mnt = st->stx_mask & STATX_MNT_ID ? st->stx_mnt_id : 0,
-		.dev_major = st->stx_dev_major,
-		.dev_minor = st->stx_dev_minor,
-		.type = st->stx_mode & S_IFMT,
-	};
+	like = tree_node_like(st);
 	n = tree_known(t, &like);
-	if (n) {
-		n->refs++;
-		*ret = n;
-		return 0;
+	if (n && n->fd < 0 && (n->born != like.born || n->type != like.type)) {
+		tree_bury(t, n);
+		n = NULL;
 	}
-	i = tree_take_index(t);
-	if (!i)
-		return -ENFILE;
-	like.closed = dir && !tree_same_mount(dir, &like) && tree_is_view(mine);
-	like.fd = fd_take(&mine);
-	tree_insert(t, i, &like);
-	*ret = &t->nodes[i];
+	if (!n)
+		rc = tree_add(t, dir, &like, &mine, &n);
+	else if (n->fd < 0)
+		rc = tree_wake_with(t, n, &mine);
+	if (rc)
+		return rc;
+	n->refs++;
+	if (name)
+		tree_name(t, n, dir, name);
+	*ret = n;
 	return 0;
 }
 
@@ -210,7 +279,7 @@ struct tree_node *tree_find(struct tree *t, uint64_t id)
 	if (!i || i > t->used)
 		return NULL;
 	n = &t->nodes[i];
-	return n->fd >= 0 && n->gen == id >> 32 ? n : NULL;
+	return n->refs && n->gen == id >> 32 ? n : NULL;
 }
 
 struct tree_node *tree_again(struct tree *t, const struct tree_node *n)
@@ -228,14 +297,16 @@ void tree_forget(struct tree *t, struct tree_node *n, uint64_t nr)
 	if (n == tree_root(t))
 		return;
 	n->refs -= MIN(nr, n->refs);
-	if (!n->refs)
-		tree_remove(t, n);
+	tree_let_go(t, n);
 }
 
 void tree_reset(struct tree *t)
 {
+	/* Two turns, for whose directory is whose may be a circle (tree_wake). */
 	for (uint32_t i = TREE_ROOT + 1; i <= t->used; i++)
-		if (t->nodes[i].fd >= 0)
+		tree_unname(t, &t->nodes[i]);
+	for (uint32_t i = TREE_ROOT + 1; i <= t->used; i++)
+		if (t->nodes[i].type)
 			tree_remove(t, &t->nodes[i]);
 }
 
@@ -252,14 +323,17 @@ uint32_t tree_nr_nodes(const struct tree *t)
 int tree_lookup(struct tree *t, const struct tree_node *dir, const char *name,
 	struct tree_node **ret, struct statx *st)
 {
-	int rc = tree_judge_name(name), fd;
+	int rc = tree_judge_name(name), at, fd;
 
 	if (!rc && dir->closed)
 		rc = -ENOENT;
 	if (rc)
 		return rc;
-	fd = tree_open_path(dir->fd, name);
-	return fd < 0 ? fd : tree_intern(t, dir, fd, ret, st);
+	at = tree_fd(t, dir);
+	if (at < 0)
+		return at;
+	fd = tree_open_path(at, name);
+	return fd < 0 ? fd : tree_intern(t, dir, name, fd, ret, st);
 }
 
 /* ---- how files are made ---- */
@@ -307,7 +381,7 @@ static int tree_prepare(struct tree *t, const struct tree_config *cfg, int *root
 	if (probe < 0)
 		return probe;
 	fd_close(&probe);
-	rc = tree_intern(t, NULL, fd_take(root), &n, &st);
+	rc = tree_intern(t, NULL, NULL, fd_take(root), &n, &st);
 	if (!rc && !S_ISDIR(st.stx_mode))
 		rc = -ENOTDIR;
 	BUG_ON(!rc && n != tree_root(t));
@@ -321,11 +395,12 @@ int tree_create(const struct tree_config *cfg, struct tree **ret, struct err *er
 	fd_auto int self = cfg->self_fd;
 	int rc;
 
-	BUG_ON(!cfg->max_nodes || cfg->max_nodes == UINT32_MAX);
+	BUG_ON(!cfg->max_nodes || cfg->max_nodes == UINT32_MAX || cfg->max_fds < 4);
 	if (!t)
 		return err_errno(err, ENOMEM, "shared directory");
 	t->self_fd = fd_take(&self);
 	t->ro = cfg->ro;
+	t->max_fds = cfg->max_fds;
 	t->uid = cfg->uid;
 	t->gid = cfg->gid;
 	rc = tree_prepare(t, cfg, &root);
@@ -341,8 +416,10 @@ void tree_destroy(struct tree *t)
 {
 	if (!t)
 		return;
-	for (uint32_t i = TREE_ROOT; i <= t->used; i++)
+	for (uint32_t i = TREE_ROOT; i <= t->used; i++) {
 		fd_close(&t->nodes[i].fd);
+		free(t->nodes[i].name);
+	}
 	free(t->nodes);
 	free(t->bucket);
 	fd_close(&t->self_fd);

@@ -10,8 +10,10 @@
  * crossed, as they are for every process of the host. Hard links are files like any other.
  *
  * A node is a file that some client has looked up, as long as there are references to it. It has a
- * descriptor (O_PATH), so it is the same file however it is renamed meanwhile. Their number is
- * bounded: at the bound a new one is ENFILE until another one is forgotten.
+ * descriptor (O_PATH), so it is the same file however it is renamed meanwhile. Where there are more
+ * nodes than descriptors, those not used for longest have none, and are looked up again when they
+ * are needed: one that somebody on the host moved or replaced meanwhile is ESTALE. The number of
+ * nodes is bounded, too: at the bound a new one is ENFILE until another one is forgotten.
  *
  * Files are opened for what they contain only if they are regular, and directories. Devices,
  * sockets and pipes of the host are never opened; a guest that opens one has its own behind it.
@@ -47,6 +49,7 @@ struct tree_config {
 	int self_fd;        /* taken over: /proc/self/fd of a proc that knows this process */
 	bool ro;            /* changes are EROFS, and no file is opened for writing */
 	uint32_t max_nodes; /* the root included */
+	uint32_t max_fds;   /* descriptors that nodes have, at least 4 */
 	uint32_t uid, gid;  /* whom all files are shown to belong to */
 };
 

@@ -18,23 +18,32 @@
 
 int tree_stat(struct tree *t, const struct tree_node *n, struct statx *ret)
 {
-	return tree_stat_fd(t, n->fd, ret);
+	int fd = tree_fd(t, n);
+
+	return fd < 0 ? fd : tree_stat_fd(t, fd, ret);
 }
 
-int tree_statfs(struct tree *t __unused, const struct tree_node *n, struct statfs *ret)
+int tree_statfs(struct tree *t, const struct tree_node *n, struct statfs *ret)
 {
-	return fstatfs(n->fd, ret) ? -errno : 0;
+	int fd = tree_fd(t, n);
+
+	if (fd < 0)
+		return fd;
+	return fstatfs(fd, ret) ? -errno : 0;
 }
 
-static int tree_set_mode(const struct tree *t, const struct tree_node *n, mode_t mode)
+static int tree_set_mode(struct tree *t, const struct tree_node *n, mode_t mode)
 {
+	int fd = tree_fd(t, n);
 	char self[TREE_SELF_NAME];
 
+	if (fd < 0)
+		return fd;
 	if (S_ISLNK(n->type))
 		return -EOPNOTSUPP;
 	if (!S_ISDIR(n->type) && tree_is_dangerous(mode))
 		return -EPERM;
-	tree_self_name(n->fd, self);
+	tree_self_name(fd, self);
 	return fchmodat(t->self_fd, self, mode & 07777, 0) ? -errno : 0;
 }
 
@@ -74,17 +83,19 @@ static int tree_set_size(struct tree *t, const struct tree_node *n, int fd, uint
 	return ftruncate(fd, (off_t)size) ? -errno : 0;
 }
 
-static int tree_set_times(
-	const struct tree *t, const struct tree_node *n, const struct tree_attr *a)
+static int tree_set_times(struct tree *t, const struct tree_node *n, const struct tree_attr *a)
 {
+	int fd = tree_fd(t, n);
 	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_OMIT } };
 	char self[TREE_SELF_NAME];
 
+	if (fd < 0)
+		return fd;
 	if (a->set & TREE_SET_ATIME)
 		ts[0] = a->atime;
 	if (a->set & TREE_SET_MTIME)
 		ts[1] = a->mtime;
-	tree_self_name(n->fd, self);
+	tree_self_name(fd, self);
 	return utimensat(t->self_fd, self, ts, 0) ? -errno : 0;
 }
 

@@ -30,6 +30,14 @@ static int tree_may_change(const struct tree *t, const struct tree_node *dir, co
 	return !rc && dir->closed ? -EACCES : rc;
 }
 
+/** As that; the directory's descriptor, or -errno. */
+static int tree_to_change(struct tree *t, const struct tree_node *dir, const char *name)
+{
+	int rc = tree_may_change(t, dir, name);
+
+	return rc ? rc : tree_fd(t, dir);
+}
+
 /** The same descriptor again, with flags. */
 static int tree_reopen(const struct tree *t, int fd, int flags)
 {
@@ -48,12 +56,17 @@ static bool tree_flags_write(int flags)
 
 int tree_open(struct tree *t, const struct tree_node *n, int flags)
 {
+	int fd;
+
 	if (n->closed || (!S_ISREG(n->type) && !S_ISDIR(n->type)))
 		return n->closed ? -EACCES : -EPERM;
 	if (t->ro && tree_flags_write(flags))
 		return -EROFS;
+	fd = tree_fd(t, n);
+	if (fd < 0)
+		return fd;
 	/* O_NONBLOCK: nobody's lease on the host makes the device wait. */
-	return tree_reopen(t, n->fd, (flags & TREE_OPEN_FLAGS) | O_NONBLOCK | O_NOCTTY);
+	return tree_reopen(t, fd, (flags & TREE_OPEN_FLAGS) | O_NONBLOCK | O_NOCTTY);
 }
 
 /* ---- new files ---- */
@@ -69,19 +82,19 @@ static int tree_made(struct tree *t, const struct tree_node *dir, const char *na
 int tree_mkdir(struct tree *t, const struct tree_node *dir, const char *name, mode_t mode,
 	mode_t mask, struct tree_node **ret, struct statx *st)
 {
-	int rc = tree_may_change(t, dir, name);
+	int at = tree_to_change(t, dir, name), rc;
 
-	if (rc)
-		return rc;
+	if (at < 0)
+		return at;
 	tree_as(t, mask);
-	rc = mkdirat(dir->fd, name, mode & 07777) ? -errno : 0;
+	rc = mkdirat(at, name, mode & 07777) ? -errno : 0;
 	return tree_made(t, dir, name, rc, ret, st);
 }
 
 int tree_mknod(struct tree *t, const struct tree_node *dir, const char *name, mode_t mode,
 	mode_t mask, struct tree_node **ret, struct statx *st)
 {
-	int rc = tree_may_change(t, dir, name);
+	int at = tree_to_change(t, dir, name), rc = MIN(at, 0);
 
 	if (!rc && !S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		rc = -EPERM;
@@ -90,19 +103,19 @@ int tree_mknod(struct tree *t, const struct tree_node *dir, const char *name, mo
 	if (rc)
 		return rc;
 	tree_as(t, mask);
-	rc = mknodat(dir->fd, name, mode & (S_IFMT | 07777), 0) ? -errno : 0;
+	rc = mknodat(at, name, mode & (S_IFMT | 07777), 0) ? -errno : 0;
 	return tree_made(t, dir, name, rc, ret, st);
 }
 
 int tree_symlink(struct tree *t, const struct tree_node *dir, const char *name, const char *target,
 	mode_t mask, struct tree_node **ret, struct statx *st)
 {
-	int rc = tree_may_change(t, dir, name);
+	int at = tree_to_change(t, dir, name), rc;
 
-	if (rc)
-		return rc;
+	if (at < 0)
+		return at;
 	tree_as(t, mask);
-	rc = symlinkat(target, dir->fd, name) ? -errno : 0;
+	rc = symlinkat(target, at, name) ? -errno : 0;
 	return tree_made(t, dir, name, rc, ret, st);
 }
 
@@ -110,26 +123,28 @@ int tree_link(struct tree *t, const struct tree_node *n, const struct tree_node 
 	const char *name, struct tree_node **ret, struct statx *st)
 {
 	char self[TREE_SELF_NAME];
-	int rc = tree_may_change(t, dir, name);
+	int rc = tree_may_change(t, dir, name), fd[2];
 
+	if (!rc)
+		rc = tree_two_fds(t, n, dir, fd);
 	if (rc)
 		return rc;
 	/* Follows the magic link and no other: what a symlink's descriptor is, is the symlink. */
-	tree_self_name(n->fd, self);
-	if (linkat(t->self_fd, self, dir->fd, name, AT_SYMLINK_FOLLOW))
+	tree_self_name(fd[0], self);
+	if (linkat(t->self_fd, self, fd[1], name, AT_SYMLINK_FOLLOW))
 		return -errno;
 	return tree_lookup(t, dir, name, ret, st);
 }
 
-/** Gives the node of a file that was just made, and of *fd what was opened. */
-static int tree_made_file(struct tree *t, const struct tree_node *dir, int *fd, int *ret_fd,
-	struct tree_node **ret, struct statx *st)
+/** Gives the node of a file that was just made, and of *fd what was opened. name NULL: no name. */
+static int tree_made_file(struct tree *t, const struct tree_node *dir, const char *name, int *fd,
+	int *ret_fd, struct tree_node **ret, struct statx *st)
 {
 	int path = tree_reopen(t, *fd, O_PATH), rc;
 
 	if (path < 0)
 		return path;
-	rc = tree_intern(t, dir, path, ret, st);
+	rc = tree_intern(t, dir, name, path, ret, st);
 	if (!rc)
 		*ret_fd = fd_take(fd);
 	return rc;
@@ -167,7 +182,7 @@ int tree_make(struct tree *t, const struct tree_node *dir, const char *name, int
 		.mode = mode & 07777,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
 	};
-	int rc = tree_may_change(t, dir, name);
+	int at = tree_to_change(t, dir, name), rc = MIN(at, 0);
 	fd_auto int fd = -1;
 
 	if (!rc && tree_is_dangerous(mode))
@@ -175,12 +190,12 @@ int tree_make(struct tree *t, const struct tree_node *dir, const char *name, int
 	if (rc)
 		return rc;
 	tree_as(t, mask);
-	fd = (int)syscall(SYS_openat2, dir->fd, name, &how, sizeof(how));
+	fd = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
 	rc = fd < 0 ? -errno : 0;
 	tree_back(t);
 	if (rc == -EEXIST && !(flags & O_EXCL))
 		return tree_make_known(t, dir, name, flags, ret_fd, ret, st);
-	return rc ? rc : tree_made_file(t, dir, &fd, ret_fd, ret, st);
+	return rc ? rc : tree_made_file(t, dir, name, &fd, ret_fd, ret, st);
 }
 
 int tree_tmpfile(struct tree *t, const struct tree_node *dir, int flags, mode_t mode, mode_t mask,
@@ -188,7 +203,7 @@ int tree_tmpfile(struct tree *t, const struct tree_node *dir, int flags, mode_t 
 {
 	char self[TREE_SELF_NAME];
 	fd_auto int fd = -1;
-	int rc = t->ro ? -EROFS : 0;
+	int rc = t->ro ? -EROFS : 0, at;
 
 	if (!rc && (!S_ISDIR(dir->type) || (flags & O_ACCMODE) == O_RDONLY))
 		rc = -EINVAL;
@@ -196,26 +211,45 @@ int tree_tmpfile(struct tree *t, const struct tree_node *dir, int flags, mode_t 
 		rc = -EPERM;
 	if (rc)
 		return rc;
+	at = tree_fd(t, dir);
+	if (at < 0)
+		return at;
 	tree_as(t, mask);
-	tree_self_name(dir->fd, self);
+	tree_self_name(at, self);
 	fd = openat(t->self_fd, self,
 		(flags & (TREE_OPEN_FLAGS & ~O_TRUNC)) | (flags & O_EXCL) | O_TMPFILE | O_CLOEXEC,
 		mode & 07777);
 	rc = fd < 0 ? -errno : 0;
 	tree_back(t);
-	return rc ? rc : tree_made_file(t, dir, &fd, ret_fd, ret, st);
+	return rc ? rc : tree_made_file(t, dir, NULL, &fd, ret_fd, ret, st);
 }
 
 /* ---- names of files that are there ---- */
 
+/** The name means n no more, if it did. */
+static void tree_gone(
+	struct tree *t, struct tree_node *n, const struct tree_node *dir, const char *name)
+{
+	if (n && tree_is_named(t, n, dir, name))
+		tree_unname(t, n);
+}
+
 static int tree_remove_name(
 	struct tree *t, const struct tree_node *dir, const char *name, int flags)
 {
-	int rc = tree_may_change(t, dir, name);
+	int at = tree_to_change(t, dir, name);
+	struct tree_node *n;
 
-	if (rc)
-		return rc;
-	return unlinkat(dir->fd, name, flags) ? -errno : 0;
+	if (at < 0)
+		return at;
+	n = tree_named(t, at, name);
+	at = tree_fd(t, dir);
+	if (at < 0)
+		return at;
+	if (unlinkat(at, name, flags))
+		return -errno;
+	tree_gone(t, n, dir, name);
+	return 0;
 }
 
 int tree_unlink(struct tree *t, const struct tree_node *dir, const char *name)
@@ -231,24 +265,41 @@ int tree_rmdir(struct tree *t, const struct tree_node *dir, const char *name)
 int tree_rename(struct tree *t, const struct tree_node *from, const char *name,
 	const struct tree_node *to, const char *new_name, unsigned flags)
 {
-	int rc = tree_may_change(t, from, name);
+	struct tree_node *n, *other;
+	int rc = tree_may_change(t, from, name), fd[2];
 
 	if (!rc)
 		rc = tree_may_change(t, to, new_name);
 	if (!rc && (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		rc = -EINVAL;
+	if (!rc)
+		rc = tree_two_fds(t, from, to, fd);
+	if (rc)
+		return rc;
+	n = tree_named(t, fd[0], name);
+	other = tree_named(t, fd[1], new_name);
+	rc = tree_two_fds(t, from, to, fd);
 	if (rc)
 		return rc;
 	/* A host without renameat2(2) has no openat2(2) either. */
-	return syscall(SYS_renameat2, from->fd, name, to->fd, new_name, flags) ? -errno : 0;
+	if (syscall(SYS_renameat2, fd[0], name, fd[1], new_name, flags))
+		return -errno;
+	if (other && other != n && flags & RENAME_EXCHANGE)
+		tree_name(t, other, from, name);
+	else if (other != n)
+		tree_gone(t, other, to, new_name);
+	if (n)
+		tree_name(t, n, to, new_name);
+	return 0;
 }
 
-ssize_t tree_readlink(struct tree *t __unused, const struct tree_node *n, char *buf, size_t len)
+ssize_t tree_readlink(struct tree *t, const struct tree_node *n, char *buf, size_t len)
 {
+	int fd = S_ISLNK(n->type) ? tree_fd(t, n) : -EINVAL;
 	ssize_t got;
 
-	if (!S_ISLNK(n->type))
-		return -EINVAL;
-	got = readlinkat(n->fd, "", buf, len);
+	if (fd < 0)
+		return fd;
+	got = readlinkat(fd, "", buf, len);
 	return got < 0 ? -errno : got;
 }

@@ -145,12 +145,13 @@ static void vu_back_end(struct vu_back *k, const struct err *err)
 static bool vu_back_serve(struct vu_back *k)
 {
 	struct vu_message *m = &k->in.m;
-	bool ack = m->h.flags & VU_NEED_REPLY && vu_back_has(k, VU_PROTOCOL_F_REPLY_ACK);
 	uint32_t request = m->h.request;
+	bool ack = m->h.flags & VU_NEED_REPLY;
 	int rc = vu_back_handle(k, m);
 
 	vu_inbox_clear(&k->in);
-	if (rc <= 0 && ack) {
+	/* Linux's virtio_uml wants one for the very message that agrees on them. */
+	if (rc <= 0 && ack && vu_back_has(k, VU_PROTOCOL_F_REPLY_ACK)) {
 		struct vu_message reply = { .h.request = request, .u64 = rc < 0 };
 
 		rc = vu_back_reply(k, &reply, sizeof(reply.u64));

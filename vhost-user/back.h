@@ -4,9 +4,9 @@
  * To the device it is a transport like virtio-mmio: it drives a struct virtio_backend.
  *
  * Offered protocol features: MQ, REPLY_ACK, BACKEND_REQ (configuration changes), CONFIG,
- * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS. Kick, call and err must be eventfds. A device
- * whose guest breaks the rules signals the err eventfds and shows DEVICE_NEEDS_RESET in its
- * status.
+ * RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS. Kick must be an eventfd, call and err an eventfd,
+ * a pipe or a socket. A device whose guest breaks the rules signals its err descriptors and shows
+ * DEVICE_NEEDS_RESET in its status.
  *
  * QEMU's docs/interop/vhost-user.rst. Loop thread, except creation and destruction.
  */

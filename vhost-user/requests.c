@@ -77,7 +77,8 @@ static int vu_back_set_mem_table(struct vu_back *k, struct vu_message *m)
 	const char *why;
 	int rc = 0;
 
-	if (nr > VU_MAX_REGIONS || m->h.size != VU_TABLE_HEAD + nr * sizeof(struct vu_region) ||
+	/* Linux's virtio_uml sends room for one more region than it has. */
+	if (nr > VU_MAX_REGIONS || m->h.size < VU_TABLE_HEAD + nr * sizeof(struct vu_region) ||
 		m->nr_fds != nr)
 		return err_set(&k->err, EINVAL, "a memory table of a wrong length");
 	for (uint32_t i = 0; i < nr && !rc; i++) {
@@ -201,7 +202,10 @@ static int vu_back_set_fd(struct vu_back *k, struct vu_message *m, size_t member
 		return -EINVAL;
 	if (m->u64 & ~(uint64_t)(VU_RING_MASK | VU_RING_NO_FD) || (int)m->nr_fds != none)
 		return err_set(&k->err, EINVAL, "a ring's descriptor that is not there");
-	if (m->nr_fds && !fd_is_event(m->fd[0]))
+	/* From a pair of sockets Linux's virtio_uml takes its interrupts. */
+	if (m->nr_fds &&
+		!(member != offsetof(struct vu_back_ring, kick_fd) && fd_is_stream(m->fd[0])) &&
+		!fd_is_event(m->fd[0]))
 		return err_set(&k->err, EINVAL, "a ring's descriptor that is not an eventfd");
 	vu_back_touch(k);
 	to = (int *)(void *)((char *)r + member);

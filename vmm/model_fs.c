@@ -16,8 +16,9 @@
 #include "vmm/options.h"
 
 #define MODEL_FS_MIN_NOFILE  1024ULL
-#define MODEL_FS_MAX_HANDLES 16384U /* files that a guest may have open */
-#define MODEL_FS_TIMEOUT     5      /* seconds; crosvm's */
+#define MODEL_FS_MAX_NODES   (1U << 20) /* some 130 bytes for each, and its name */
+#define MODEL_FS_MAX_HANDLES 16384U     /* files that a guest may have open */
+#define MODEL_FS_TIMEOUT     5          /* seconds; crosvm's */
 #define MODEL_FS_FOREVER     86400
 
 _Static_assert(CONFIG_MAX_TAG == VIRTIO_FS_MAX_TAG, "one limit");
@@ -237,7 +238,8 @@ static int model_make_tree(struct model_host *h, const struct share_config *s,
 		return rc;
 	}
 	*max_handles = MIN(nofile / 4, MODEL_FS_MAX_HANDLES);
-	ret->max_nodes = nofile - *max_handles - JAIL_NOFILE;
+	ret->max_fds = nofile - *max_handles - JAIL_NOFILE;
+	ret->max_nodes = MODEL_FS_MAX_NODES;
 	return 0;
 }
 
@@ -266,9 +268,9 @@ int model_make_p9(struct model_host *h, unsigned i, struct model_files *files,
 
 	if (rc)
 		return rc;
-	/* A fid may be open, and its node is one of the others. */
-	pc.max_fids = pc.tree.max_nodes / 2;
-	pc.tree.max_nodes -= pc.max_fids;
+	/* A fid may be open, and its node may have a descriptor, too. */
+	pc.max_fids = pc.tree.max_fds / 2;
+	pc.tree.max_fds -= pc.max_fids;
 	return virtio_p9_create(s->tag, &pc, h->gm, h->loop, ret, err);
 }
 

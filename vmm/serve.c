@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -213,6 +214,8 @@ enum status serve(int argc, char **argv)
 	struct err err;
 	int rc;
 
+	/* A front end's interrupts may go through a pipe; how it ends, its own socket says. */
+	signal(SIGPIPE, SIG_IGN);
 	config_init(&s.cfg);
 	rc = serve_parse_words(&s, argc, argv, &err);
 	if (!rc)

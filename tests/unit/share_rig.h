@@ -71,6 +71,7 @@ static inline struct tree_config share_config(const struct share *s)
 		.root_fd = openat(s->top_fd, "in", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.max_nodes = SHARE_NODES,
+		.max_fds = SHARE_NODES,
 	};
 }
 

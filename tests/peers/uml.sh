@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2154 # sourced by run
+# Linux's own front end of vhost-user, virtio_uml, in a Linux that is a process of this machine
+# (User Mode Linux). Files are served there in a tenth of the time that an emulated host takes, so
+# this is where there are more of them than mayfly may have descriptors.
+
+uml_modules=/usr/lib/uml/modules
+
+# uml_root DIR: a root file system: busybox, the modules, the tests' program, a script.
+uml_root() {
+	local module
+	mkdir -p "$1"/{bin,dev,proc,sys,mnt,tmp,modules}
+	cp /bin/busybox "$1/bin/busybox"
+	gcc -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -o "$1/bin/files" \
+		"$TOP/tests/guest/files/files.c" || die "gcc fails"
+	for module in fuse virtiofs; do
+		cp "$uml_modules"/*/kernel/fs/fuse/$module.ko "$1/modules/" || die "user-mode-linux has no $module"
+	done
+	cat >"$1/init" <<-'END'
+		#!/bin/busybox sh
+		exec >/out 2>&1
+		/bin/busybox --install -s /bin
+		export PATH=/bin
+		mount -t proc proc /proc
+		insmod /modules/fuse.ko && insmod /modules/virtiofs.ko && mount -t virtiofs shared /mnt && echo mounted
+		files rules /mnt/rules && echo 'no rule is broken'
+		files random /mnt/random 11 4000 && echo 'random: the same'
+		cd /mnt
+		for d in $(seq 40); do
+			mkdir many$d
+			for f in $(seq 100); do echo $d $f >many$d/$f; done
+		done
+		# The kernel's names and inodes are as many as mayfly's nodes; their contents are read again.
+		echo 1 >/proc/sys/vm/drop_caches
+		for d in $(seq 40); do mv many$d moved$d; done
+		echo "files: $(cat moved*/* | sort -n -k 1,1 -k 2,2 | sha256sum | cut -d' ' -f1)"
+		exec 5<moved7/7
+		rm moved7/7
+		find moved* -type f | wc -l
+		read -r line <&5 && echo "removed: $line"
+		exec 5<&-
+		rm -r moved*
+		cd /
+		umount /mnt
+		echo 'the end'
+		sync
+		halt -f
+	END
+	chmod 755 "$1/init"
+}
+uml_said() { grep -qxF -- "$1" "$work/uml/out"; }
+uml_few_descriptors() { [ "$(cat "$work/uml.most")" -le 1100 ] && [ "$(cat "$work/uml.most")" -ge 500 ]; }
+uml_ended_well() { [ "$(cat "$work/uml-share.status")" = 0 ] && [ ! -s "$work/uml-share.said" ]; }
+
+# uml_watch: the most descriptors that the device's process was seen with.
+uml_watch() {
+	local most=0 now pid
+	until pid=$(pgrep -f -- "--shared-dir $work/uml-shared:shared"); do sleep 0.1; done
+	while now=$(find "/proc/$pid/fd" -mindepth 1 2>/dev/null | wc -l) && [ "$now" -gt 0 ]; do
+		[ "$now" -le "$most" ] || most=$now
+		sleep 0.2
+	done
+	echo "$most" >"$work/uml.most"
+}
+
+uml() {
+	local before=$failed
+	command -v linux.uml >/dev/null || die "linux.uml is missing: tools/setup test"
+	mkdir "$work/uml-shared"
+	uml_root "$work/uml"
+	# Fewer descriptors than files, by far.
+	(
+		ulimit -n 1100
+		serve uml-share fs "$work/uml-shared:shared"
+	)
+	[ -S "$work/uml-share.sock" ] || exit 1 # it said why
+	uml_watch &
+	# Its memory is a file, which a small /dev/shm has no room for.
+	TMPDIR=$work timeout -s KILL 300 linux.uml mem=256M rootfstype=hostfs "rootflags=$work/uml" rw init=/init \
+		"virtio_uml.device=$work/uml-share.sock:26" con=null con0=null,fd:1 </dev/null >"$work/uml.console" 2>&1
+	if [ ! -s "$work/uml/out" ] && grep -qi 'ptrace.*fail' "$work/uml.console"; then
+		count "skipped uml: no process may trace another here"
+		return
+	fi
+	wait
+	judge uml_mounts_our_directory uml_said mounted
+	judge uml_breaks_no_rule uml_said 'no rule is broken'
+	judge uml_reads_what_it_wrote uml_said 'random: the same'
+	judge uml_has_more_files_than_we_have_descriptors uml_said \
+		"files: $(for d in $(seq 40); do for f in $(seq 100); do echo "$d $f"; done; done | sum)"
+	judge uml_finds_all_of_them uml_said 3999
+	judge uml_reads_one_that_it_removed uml_said 'removed: 7 7'
+	judge uml_comes_to_its_end uml_said 'the end'
+	judge our_device_had_few_descriptors uml_few_descriptors
+	judge our_device_ends_with_uml uml_ended_well
+	[ "$failed" = "$before" ] || tail -n 30 "$work/uml/out" "$work/uml.console" "$work/uml-share.said" >&2
+}

@@ -21,6 +21,7 @@
 #include "share/tree.h"
 
 #define SHARE_NODES 64
+#define SHARE_FDS   8 /* so that some rest */
 
 struct share {
 	char top[64];
@@ -71,7 +72,7 @@ static inline struct tree_config share_config(const struct share *s)
 		.root_fd = openat(s->top_fd, "in", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.max_nodes = SHARE_NODES,
-		.max_fds = SHARE_NODES,
+		.max_fds = SHARE_FDS,
 	};
 }
 

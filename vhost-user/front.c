@@ -122,22 +122,16 @@ static int vu_front_send_ring(
 /** Invariant 2. */
 static int vu_front_judge(struct vu_front *f, uint64_t features, const struct virtio_ring *rings)
 {
-	const char *why;
 	struct vq q;
 
 	if (features & ~f->b.features)
 		return -EINVAL;
 	for (unsigned i = 0; i < f->b.nr_queues; i++) {
-		const struct virtio_ring *r = &rings[i];
+		const struct virtio_queue_name of = { f->cfg.name, i, f->cfg.queue_size_max,
+			&f->rl };
 
-		if (r->ready &&
-			vq_init(&q, f->cfg.gm, features, r->size, f->cfg.queue_size_max, r->desc,
-				r->avail, r->used, &why)) {
-			if (ratelimit_ok(&f->rl))
-				log_warn("%s: the guest set up queue %u wrongly: %s", f->cfg.name,
-					i, why);
+		if (rings[i].ready && vq_init_ring(&q, f->cfg.gm, features, &rings[i], &of))
 			return -EINVAL;
-		}
 	}
 	return 0;
 }

@@ -107,16 +107,11 @@ static int vhost_vsock_judge(
 	if (features & ~s->b.features)
 		return -EINVAL;
 	for (unsigned i = 0; i < VHOST_VSOCK_SERVED; i++) {
-		const struct virtio_ring *r = &rings[i];
-		const char *why = "it is not ready";
+		const struct virtio_queue_name of = { s->b.name, i, VHOST_VSOCK_QUEUE_SIZE,
+			&s->rl };
 
-		if (r->ready &&
-			!vq_init(&s->vq[i], s->cfg.gm, features, r->size, VHOST_VSOCK_QUEUE_SIZE,
-				r->desc, r->avail, r->used, &why))
-			continue;
-		if (ratelimit_ok(&s->rl))
-			log_warn("%s: the guest set up queue %u wrongly: %s", s->b.name, i, why);
-		return -EINVAL;
+		if (vq_init_ring(&s->vq[i], s->cfg.gm, features, &rings[i], &of))
+			return -EINVAL;
 	}
 	return 0;
 }

@@ -85,16 +85,11 @@ static int virtio_local_start_queue(
 {
 	struct virtio_device *d = l->d;
 	struct virtio_local_queue *lq = &l->q[i];
-	const char *why;
-	int rc;
+	const struct virtio_queue_name of = { d->cls->name, i, d->cls->queue_size_max, &d->rl };
+	int rc = vq_init_ring(&d->vq[i], d->gm, features, r, &of);
 
-	rc = vq_init(&d->vq[i], d->gm, features, r->size, d->cls->queue_size_max, r->desc, r->avail,
-		r->used, &why);
-	if (rc) {
-		if (ratelimit_ok(&d->rl))
-			log_warn("%s: the guest set up queue %u wrongly: %s", d->cls->name, i, why);
+	if (rc)
 		return rc;
-	}
 	vq_resume(&d->vq[i], r->next);
 	lq->kick_fd = r->kick_fd;
 	lq->call_fd = r->call_fd;

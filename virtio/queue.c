@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <linux/virtio_ring.h>
 
+#include "virtio/virtio.h"
+
 /* Section 2.7: bytes of the parts, event words included, and where their fields are. */
 #define VQ_AVAIL_BYTES(size) (6 + 2 * (uint64_t)(size))
 #define VQ_USED_BYTES(size)  (6 + 8 * (uint64_t)(size))
@@ -72,6 +74,20 @@ int vq_init(struct vq *q, const struct guest_memory *gm, uint64_t features, uint
 	q->indirect = features & BIT(VIRTIO_RING_F_INDIRECT_DESC);
 	q->gm = gm;
 	return 0;
+}
+
+int vq_init_ring(struct vq *q, const struct guest_memory *gm, uint64_t features,
+	const struct virtio_ring *r, const struct virtio_queue_name *of)
+{
+	const char *why = "it is not ready";
+	int rc = -EINVAL;
+
+	if (r->ready)
+		rc = vq_init(
+			q, gm, features, r->size, of->size_max, r->desc, r->avail, r->used, &why);
+	if (rc && ratelimit_ok(of->rl))
+		log_warn("%s: the guest set up queue %u wrongly: %s", of->device, of->queue, why);
+	return rc;
 }
 
 void vq_resume(struct vq *q, uint16_t next)

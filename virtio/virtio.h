@@ -132,6 +132,18 @@ struct virtio_ring {
 	uint16_t next;
 };
 
+/* A queue of a device whose guest is to be told of. */
+struct virtio_queue_name {
+	const char *device;
+	unsigned queue;
+	uint16_t size_max;
+	struct ratelimit *rl;
+};
+
+/** As vq_init, of what the guest wrote; what is wrong there is said in a line. */
+int __must_check vq_init_ring(struct vq *q, const struct guest_memory *gm, uint64_t features,
+	const struct virtio_ring *r, const struct virtio_queue_name *of);
+
 /** How a backend reaches back. Called on the device's loop; must not block on the transport. */
 struct virtio_events {
 	void (*config_changed)(void *ctx, const void *config, unsigned len);

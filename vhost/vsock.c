@@ -65,13 +65,15 @@ static int vhost_vsock_set_memory(struct vhost_vsock *s)
 	_Static_assert(offsetof(__typeof__(table), region) == sizeof(struct vhost_memory),
 		"regions follow their number");
 
+	if (s->have_memory)
+		return 0;
 	for (unsigned i = 0; i < gm->nr_regions; i++)
 		table.region[i] = (struct vhost_memory_region){
 			.guest_phys_addr = gm->region[i].base,
 			.memory_size = gm->region[i].len,
 			.userspace_addr = (uintptr_t)gm->region[i].host,
 		};
-	rc = s->have_memory ? 0 : vhost_vsock_ask(s, VHOST_SET_MEM_TABLE, &table);
+	rc = vhost_vsock_ask(s, VHOST_SET_MEM_TABLE, &table);
 	s->have_memory = !rc;
 	return rc;
 }

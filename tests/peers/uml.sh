@@ -63,6 +63,50 @@ uml_watch() {
 	echo "$most" >"$work/uml.most"
 }
 
+# uml_run INIT MIB ROOT OPTION...: the Linux, with the directory that uml-share serves. Its memory is a
+# file, which a small /dev/shm has no room for.
+uml_run() {
+	local init=$1 mib=$2 root=$3
+	shift 3
+	TMPDIR=$work timeout -s KILL "${UML_LIMIT:-300}" linux.uml "mem=${mib}M" rootfstype=hostfs "rootflags=$root" \
+		"init=$init" "virtio_uml.device=$work/uml-share.sock:26" "$@" </dev/null >"$work/uml.console" 2>&1
+}
+
+# By hand, for it takes half an hour: the sources of a kernel in the file TREE are unpacked, made and
+# deleted on a shared directory, by this machine's own programs.
+tree() {
+	[ -f "${TREE:-}" ] || die 'tree: TREE names a file with the sources of a kernel, for tar'
+	mkdir "$work/uml-shared"
+	cat >"$work/tree-init" <<-END
+		#!/bin/sh
+		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/mnt TMPDIR=/mnt
+		step() {
+			begin=\$(cut -d. -f1 /proc/uptime)
+			"\$@" >/mnt/said 2>&1
+			echo "tree: status \$?, \$((\$(cut -d. -f1 /proc/uptime) - begin)) s: \$*"
+		}
+		mount -t proc proc /proc
+		busybox insmod "$(echo $uml_modules/*/kernel/fs/fuse/fuse.ko)"
+		busybox insmod "$(echo $uml_modules/*/kernel/fs/fuse/virtiofs.ko)"
+		mount -t virtiofs shared /mnt && mkdir /mnt/linux && cd /mnt/linux || busybox halt -f
+		step tar -xf "$(realpath "$TREE")" --strip-components=1
+		echo "tree: \$(find . | wc -l) names"
+		step make ARCH=x86 tinyconfig
+		step make ARCH=x86 vmlinux
+		ls -l vmlinux
+		cd /
+		step rm -r /mnt/linux
+		umount /mnt
+		busybox halt -f
+	END
+	chmod 755 "$work/tree-init"
+	serve uml-share fs "$work/uml-shared:shared"
+	UML_LIMIT=7200 uml_run "$work/tree-init" 1500 / ro con=null con0=null,fd:1
+	wait
+	tr -d '\r' <"$work/uml.console" | grep '^tree: \|vmlinux'
+	judge a_kernel_is_made_on_our_directory [ "$(grep -c '^tree: status 0' "$work/uml.console")" = 4 ]
+}
+
 uml() {
 	local before=$failed
 	command -v linux.uml >/dev/null || die "linux.uml is missing: tools/setup test"
@@ -75,9 +119,7 @@ uml() {
 	)
 	[ -S "$work/uml-share.sock" ] || exit 1 # it said why
 	uml_watch &
-	# Its memory is a file, which a small /dev/shm has no room for.
-	TMPDIR=$work timeout -s KILL 300 linux.uml mem=256M rootfstype=hostfs "rootflags=$work/uml" rw init=/init \
-		"virtio_uml.device=$work/uml-share.sock:26" con=null con0=null,fd:1 </dev/null >"$work/uml.console" 2>&1
+	uml_run /init 256 "$work/uml" rw con=null con0=null,fd:1
 	if [ ! -s "$work/uml/out" ] && grep -qi 'ptrace.*fail' "$work/uml.console"; then
 		count "skipped uml: no process may trace another here"
 		return

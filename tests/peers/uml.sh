@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2154 # sourced by run
 # Linux's own front end of vhost-user, virtio_uml, in a Linux that is a process of this machine
-# (User Mode Linux). Files are served there in a tenth of the time that an emulated host takes, so
+# (User Mode Linux). Files are served there several times faster than in an emulated host, so
 # this is where there are more of them than mayfly may have descriptors.
 
 uml_modules=/usr/lib/uml/modules

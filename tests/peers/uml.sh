@@ -54,8 +54,13 @@ uml_ended_well() { [ "$(cat "$work/uml-share.status")" = 0 ] && [ ! -s "$work/um
 
 # uml_watch: the most descriptors that the device's process was seen with.
 uml_watch() {
-	local most=0 now pid
-	until pid=$(pgrep -f -- "--shared-dir $work/uml-shared:shared"); do sleep 0.1; done
+	local most=0 now pid='' i
+	for ((i = 0; i < 100 && ${#pid} == 0; i++)); do
+		sleep 0.1
+		# Its title, which is not what this command has for an argument.
+		pid=$(grep -las "^[m]ayfly: --shared-dir $work/uml-shared:shared" /proc/[0-9]*/cmdline)
+	done
+	pid=${pid#/proc/} pid=${pid%%/*}
 	while now=$(find "/proc/$pid/fd" -mindepth 1 2>/dev/null | wc -l) && [ "$now" -gt 0 ]; do
 		[ "$now" -le "$most" ] || most=$now
 		sleep 0.2

@@ -89,9 +89,16 @@ static bool tree_same_mount(const struct tree_node *a, const struct tree_node *b
 	return a->mnt == b->mnt && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
 }
 
-bool tree_same(const struct tree_node *a, const struct tree_node *b)
+static bool tree_same(const struct tree_node *a, const struct tree_node *b)
 {
 	return a->ino == b->ino && tree_same_mount(a, b);
+}
+
+bool tree_is_of(const struct tree_node *n, const struct tree_node *like)
+{
+	/* A descriptor keeps the inode's number; without one another file may have it by now. */
+	return tree_same(n, like) &&
+		(n->fd >= 0 || (n->type == like->type && n->born == like->born));
 }
 
 /** Whether what is mounted there has no files: the kernel's own views of itself. */
@@ -131,47 +138,54 @@ static uint32_t tree_take_index(struct tree *t)
 	return i;
 }
 
+static void tree_hash_add(struct tree *t, struct tree_node *n)
+{
+	uint32_t *bucket = tree_bucket(t, n);
+
+	n->next = *bucket;
+	*bucket = tree_index(t, n);
+}
+
+static void tree_hash_remove(struct tree *t, const struct tree_node *n)
+{
+	uint32_t *at = tree_bucket(t, n);
+
+	while (*at != tree_index(t, n))
+		at = &t->nodes[*at].next;
+	*at = n->next;
+}
+
 static void tree_insert(struct tree *t, uint32_t i, const struct tree_node *like)
 {
 	struct tree_node *n = &t->nodes[i];
-	uint32_t gen = n->gen, *bucket = tree_bucket(t, like);
+	uint32_t gen = n->gen;
 
 	*n = *like;
 	n->gen = gen;
-	n->next = *bucket;
-	*bucket = i;
+	tree_hash_add(t, n);
 	t->nr++;
 }
 
 static void tree_remove(struct tree *t, struct tree_node *n)
 {
-	uint32_t i = (uint32_t)(n - t->nodes), *at = tree_bucket(t, n);
-
-	while (*at != i)
-		at = &t->nodes[*at].next;
-	*at = n->next;
+	tree_hash_remove(t, n);
 	tree_lose_fd(t, n);
 	n->refs = 0;
 	n->type = 0;
 	n->gen++;
 	n->next = t->free;
-	t->free = i;
+	t->free = tree_index(t, n);
 	t->nr--;
 }
 
 /** Its file was found to be gone, and its inode's number is another's: nothing finds it again. */
 static void tree_bury(struct tree *t, struct tree_node *n)
 {
-	uint32_t i = (uint32_t)(n - t->nodes), *at = tree_bucket(t, n);
 	struct tree_node *parent = &t->nodes[n->parent];
 
-	while (*at != i)
-		at = &t->nodes[*at].next;
-	*at = n->next;
+	tree_hash_remove(t, n);
 	n->mnt = UINT64_MAX;
-	at = tree_bucket(t, n);
-	n->next = *at;
-	*at = i;
+	tree_hash_add(t, n);
 	tree_unname(t, n);
 	tree_let_go(t, parent);
 }
@@ -212,7 +226,7 @@ struct tree_node *tree_named(struct tree *t, int dir, const char *name)
 		return NULL;
 	like = tree_node_like(&st);
 	n = tree_known(t, &like);
-	if (n && n->fd < 0 && (n->born != like.born || tree_wake_with(t, n, &fd)))
+	if (n && n->fd < 0 && (!tree_is_of(n, &like) || tree_wake_with(t, n, &fd)))
 		n = NULL;
 	return n;
 }
@@ -244,7 +258,7 @@ int tree_intern(struct tree *t, const struct tree_node *dir, const char *name, i
 		return rc;
 	like = tree_node_like(st);
 	n = tree_known(t, &like);
-	if (n && n->fd < 0 && (n->born != like.born || n->type != like.type)) {
+	if (n && !tree_is_of(n, &like)) {
 		tree_bury(t, n);
 		n = NULL;
 	}
@@ -268,7 +282,7 @@ struct tree_node *tree_root(struct tree *t)
 
 uint64_t tree_id(const struct tree *t, const struct tree_node *n)
 {
-	return (uint64_t)n->gen << 32 | (uint32_t)(n - t->nodes);
+	return (uint64_t)n->gen << 32 | tree_index(t, n);
 }
 
 struct tree_node *tree_find(struct tree *t, uint64_t id)
@@ -284,7 +298,7 @@ struct tree_node *tree_find(struct tree *t, uint64_t id)
 
 struct tree_node *tree_again(struct tree *t, const struct tree_node *n)
 {
-	struct tree_node *mine = &t->nodes[n - t->nodes];
+	struct tree_node *mine = tree_mine(t, n);
 
 	if (mine->refs == UINT64_MAX)
 		return NULL;

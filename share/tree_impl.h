@@ -46,6 +46,17 @@ struct tree {
 /** A name that means something in this directory itself. 0 or -errno. */
 int __must_check tree_judge_name(const char *name);
 
+static inline uint32_t tree_index(const struct tree *t, const struct tree_node *n)
+{
+	return (uint32_t)(n - t->nodes);
+}
+
+/** The same node, for who may change it. */
+static inline struct tree_node *tree_mine(struct tree *t, const struct tree_node *n)
+{
+	return &t->nodes[tree_index(t, n)];
+}
+
 /** The name of fd in self_fd. */
 void tree_self_name(int fd, char name[TREE_SELF_NAME]);
 
@@ -54,7 +65,8 @@ int __must_check tree_open_path(int dir, const char *name);
 
 /** A node with what tells files apart, and no more. */
 struct tree_node tree_node_like(const struct statx *st);
-bool tree_same(const struct tree_node *a, const struct tree_node *b);
+/** Whether n, which may rest, is of the file that like was made of. */
+bool tree_is_of(const struct tree_node *n, const struct tree_node *like);
 
 /**
  * Makes a node of an O_PATH descriptor, which it takes over, or finds the one there is. dir and

@@ -20,11 +20,6 @@
 #include "base/fd.h"
 #include "share/tree_impl.h"
 
-static uint32_t tree_index(const struct tree *t, const struct tree_node *n)
-{
-	return (uint32_t)(n - t->nodes);
-}
-
 /* ---- the list; its ends are those of nobody, [0] ---- */
 
 static void tree_unlist(struct tree *t, struct tree_node *n)
@@ -62,12 +57,18 @@ void tree_unname(struct tree *t, struct tree_node *n)
 	t->nodes[n->parent].held--;
 }
 
+bool tree_is_named(const struct tree *t, const struct tree_node *n, const struct tree_node *dir,
+	const char *name)
+{
+	return n->name && &t->nodes[n->parent] == dir && !strcmp(n->name, name);
+}
+
 void tree_name(struct tree *t, struct tree_node *n, const struct tree_node *dir, const char *name)
 {
-	struct tree_node *old = &t->nodes[n->parent], *parent = &t->nodes[dir - t->nodes];
+	struct tree_node *old = &t->nodes[n->parent], *parent = tree_mine(t, dir);
 	char *copy;
 
-	if (n == tree_root(t) || (n->name && old == parent && !strcmp(n->name, name)))
+	if (n == tree_root(t) || tree_is_named(t, n, dir, name))
 		return;
 	copy = strdup(name); /* without it the node does not rest */
 	if (copy)
@@ -81,12 +82,6 @@ void tree_name(struct tree *t, struct tree_node *n, const struct tree_node *dir,
 	tree_list(t, n);
 }
 
-bool tree_is_named(const struct tree *t, const struct tree_node *n, const struct tree_node *dir,
-	const char *name)
-{
-	return n->name && &t->nodes[n->parent] == dir && !strcmp(n->name, name);
-}
-
 /* ---- rest ---- */
 
 int tree_make_room(struct tree *t)
@@ -97,9 +92,7 @@ int tree_make_room(struct tree *t)
 		return 0;
 	if (n == &t->nodes[0])
 		return -ENFILE;
-	tree_unlist(t, n);
-	fd_close(&n->fd);
-	t->nr_fds--;
+	tree_lose_fd(t, n);
 	return 0;
 }
 
@@ -141,7 +134,7 @@ static int tree_wake_one(struct tree *t, struct tree_node *n)
 	if (rc)
 		return rc;
 	is = tree_node_like(&st);
-	if (!tree_same(&is, n) || is.type != n->type || is.born != n->born)
+	if (!tree_is_of(n, &is))
 		return -ESTALE;
 	return tree_wake_with(t, n, &fd);
 }
@@ -174,7 +167,7 @@ static int tree_wake(struct tree *t, struct tree_node *n)
 
 int tree_fd(struct tree *t, const struct tree_node *n)
 {
-	struct tree_node *mine = &t->nodes[n - t->nodes];
+	struct tree_node *mine = tree_mine(t, n);
 	int rc = 0;
 
 	if (mine->fd < 0)

@@ -68,18 +68,20 @@ uml_watch() {
 	echo "$most" >"$work/uml.most"
 }
 
-# uml_run INIT MIB ROOT OPTION...: the Linux, with the directory that uml-share serves. Its memory is a
+uml_needed() { command -v linux.uml >/dev/null || die "linux.uml is missing: tools/setup test"; }
+
+# uml_run LIMIT INIT MIB ROOT MODE: the Linux, with the directory that uml-share serves. Its memory is a
 # file, which a small /dev/shm has no room for.
 uml_run() {
-	local init=$1 mib=$2 root=$3
-	shift 3
-	TMPDIR=$work timeout -s KILL "${UML_LIMIT:-300}" linux.uml "mem=${mib}M" rootfstype=hostfs "rootflags=$root" \
-		"init=$init" "virtio_uml.device=$work/uml-share.sock:26" "$@" </dev/null >"$work/uml.console" 2>&1
+	TMPDIR=$work timeout -s KILL "$1" linux.uml "init=$2" "mem=${3}M" rootfstype=hostfs "rootflags=$4" "$5" \
+		"virtio_uml.device=$work/uml-share.sock:26" con=null con0=null,fd:1 \
+		</dev/null >"$work/uml.console" 2>&1
 }
 
 # By hand, for it takes half an hour: the sources of a kernel in the file TREE are unpacked, made and
 # deleted on a shared directory, by this machine's own programs.
 tree() {
+	uml_needed
 	[ -f "${TREE:-}" ] || die 'tree: TREE names a file with the sources of a kernel, for tar'
 	mkdir "$work/uml-shared"
 	cat >"$work/tree-init" <<-END
@@ -105,8 +107,8 @@ tree() {
 		busybox halt -f
 	END
 	chmod 755 "$work/tree-init"
-	serve uml-share fs "$work/uml-shared:shared"
-	UML_LIMIT=7200 uml_run "$work/tree-init" 1500 / ro con=null con0=null,fd:1
+	SERVE_LIMIT=7200 serve uml-share fs "$work/uml-shared:shared"
+	uml_run 7200 "$work/tree-init" 1500 / ro
 	wait
 	tr -d '\r' <"$work/uml.console" | grep '^tree: \|vmlinux'
 	judge a_kernel_is_made_on_our_directory [ "$(grep -c '^tree: status 0' "$work/uml.console")" = 4 ]
@@ -114,7 +116,7 @@ tree() {
 
 uml() {
 	local before=$failed
-	command -v linux.uml >/dev/null || die "linux.uml is missing: tools/setup test"
+	uml_needed
 	mkdir "$work/uml-shared"
 	uml_root "$work/uml"
 	# Fewer descriptors than files, by far.
@@ -124,7 +126,7 @@ uml() {
 	)
 	[ -S "$work/uml-share.sock" ] || exit 1 # it said why
 	uml_watch &
-	uml_run /init 256 "$work/uml" rw con=null con0=null,fd:1
+	uml_run 300 /init 256 "$work/uml" rw
 	if [ ! -s "$work/uml/out" ] && grep -qi 'ptrace.*fail' "$work/uml.console"; then
 		count "skipped uml: no process may trace another here"
 		return

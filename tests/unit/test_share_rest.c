@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* share/tree_rest.c: more files than descriptors. */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
-#include "tests/unit/share_rig.h"
+#include "tests/unit/tree_rig.h"
 
 #define FDS  4U
 #define MANY 40U
 
-struct fixture {
-	struct share s;
-	struct tree *t;
-	struct tree_node *many[MANY];
-	unsigned nr_open; /* of this process, before the tree had any node but the root */
-};
+static struct tree_node *many[MANY]; /* what tire() found */
+static unsigned nr_open; /* descriptors of this process, before the tree had any but the root's */
 
 static unsigned open_fds(void)
 {
@@ -29,47 +21,20 @@ static unsigned open_fds(void)
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct tree_config cfg;
-	struct err err;
+	struct fixture *f = fixture_create();
+	struct tree_config cfg = share_config(&f->s);
 	char name[32];
 
-	share_open(&f->s);
-	cfg = share_config(&f->s);
 	cfg.max_nodes = 2 * MANY;
 	cfg.max_fds = FDS;
-	assert_int_equal(tree_create(&cfg, &f->t, &err), 0);
+	fixture_tree(f, &cfg);
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "in/many%u", i);
 		share_put(&f->s, name, name);
 	}
-	f->nr_open = open_fds();
+	nr_open = open_fds();
 	*state = f;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	tree_destroy(f->t);
-	share_close(&f->s);
-	free(f);
-	return 0;
-}
-
-static struct tree_node *find(struct fixture *f, const struct tree_node *dir, const char *name)
-{
-	struct tree_node *n = NULL;
-	struct statx st;
-
-	assert_int_equal(tree_lookup(f->t, dir, name, &n, &st), 0);
-	return n;
-}
-
-static struct tree_node *root(struct fixture *f)
-{
-	return tree_root(f->t);
 }
 
 /** Uses so many others that all that may rest do. */
@@ -79,9 +44,9 @@ static void tire(struct fixture *f)
 
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "many%u", i);
-		f->many[i] = find(f, root(f), name);
+		many[i] = find(f, root(f), name);
 	}
-	assert_true(open_fds() <= f->nr_open + FDS - 1);
+	assert_true(open_fds() <= nr_open + FDS - 1);
 }
 
 static int stat_of(struct fixture *f, const struct tree_node *n)
@@ -108,15 +73,15 @@ static void all_of_many_files_can_be_used(void **state)
 	tire(f);
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "in/many%u", i);
-		assert_true(reads(f, f->many[i], name));
-		assert_ptr_equal(find(f, root(f), name + 3), f->many[i]);
+		assert_true(reads(f, many[i], name));
+		assert_ptr_equal(find(f, root(f), name + 3), many[i]);
 	}
-	assert_true(open_fds() <= f->nr_open + FDS - 1);
+	assert_true(open_fds() <= nr_open + FDS - 1);
 	assert_int_equal(tree_nr_nodes(f->t), MANY + 1);
 	for (unsigned i = 0; i < MANY; i++)
-		tree_forget(f->t, f->many[i], UINT64_MAX);
+		tree_forget(f->t, many[i], UINT64_MAX);
 	assert_int_equal(tree_nr_nodes(f->t), 1);
-	assert_int_equal(open_fds(), f->nr_open);
+	assert_int_equal(open_fds(), nr_open);
 }
 
 static void what_the_guest_moves_is_found(void **state)
@@ -177,10 +142,10 @@ static void what_the_host_moves_is_stale(void **state)
 {
 	struct fixture *f = *state;
 	struct tree_node *file = find(f, root(f), "file"), *dir = find(f, root(f), "dir");
-	struct tree_node *in_dir = find(f, dir, "f"), *many;
+	struct tree_node *in_dir = find(f, dir, "f"), *fifth;
 
 	tire(f);
-	many = f->many[5];
+	fifth = many[5];
 	assert_int_equal(renameat(f->s.top_fd, "in/file", f->s.top_fd, "in/elsewhere"), 0);
 	assert_int_equal(stat_of(f, file), -ESTALE);
 	/* Looked up again, it is the same node. */
@@ -189,7 +154,7 @@ static void what_the_host_moves_is_stale(void **state)
 	/* Another file in its place. */
 	share_put(&f->s, "in/another", "another");
 	assert_int_equal(renameat(f->s.top_fd, "in/another", f->s.top_fd, "in/many5"), 0);
-	assert_int_equal(tree_open(f->t, many, O_RDONLY), -ESTALE);
+	assert_int_equal(tree_open(f->t, fifth, O_RDONLY), -ESTALE);
 	/* What leads out, in the place of a file, and of a directory above. */
 	tire(f);
 	assert_int_equal(unlinkat(f->s.top_fd, "in/elsewhere", 0), 0);
@@ -198,7 +163,8 @@ static void what_the_host_moves_is_stale(void **state)
 	assert_int_equal(renameat(f->s.top_fd, "in/dir", f->s.top_fd, "in/old"), 0);
 	assert_int_equal(symlinkat("../outside", f->s.top_fd, "in/dir"), 0);
 	assert_int_equal(tree_open(f->t, in_dir, O_RDONLY), -ESTALE);
-	assert_int_equal(tree_mkdir(f->t, dir, "x", 0755, 0, &many, &(struct statx){ 0 }), -ESTALE);
+	assert_int_equal(
+		tree_mkdir(f->t, dir, "x", 0755, 0, &fifth, &(struct statx){ 0 }), -ESTALE);
 	assert_int_equal(faccessat(f->s.top_fd, "outside/x", F_OK, 0), -1);
 }
 
@@ -269,7 +235,7 @@ static void directories_in_a_circle_are_stale(void **state)
 	assert_int_equal(stat_of(f, b), -ESTALE);
 	tree_reset(f->t);
 	assert_int_equal(tree_nr_nodes(f->t), 1);
-	assert_int_equal(open_fds(), f->nr_open);
+	assert_int_equal(open_fds(), nr_open);
 }
 
 static void without_names_there_is_no_rest(void **state)
@@ -297,7 +263,7 @@ static void without_names_there_is_no_rest(void **state)
 	assert_int_equal(stat_of(f, n[1]), 0);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, fixture_destroy)
 
 int main(void)
 {

@@ -1,69 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* share/tree*.c: what a guest can reach beneath a directory, and what it cannot. */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
-#include <cmocka.h>
 
-#include "tests/unit/share_rig.h"
+#include "tests/unit/tree_rig.h"
 
 #define UID 7U
 #define GID 8U
 
-struct fixture {
-	struct share s;
-	struct tree *t;
-};
-
 static void make_tree(struct fixture *f, bool ro, uint32_t max_nodes)
 {
 	struct tree_config cfg = share_config(&f->s);
-	struct err err;
 
-	tree_destroy(f->t);
 	cfg.ro = ro;
 	cfg.max_nodes = max_nodes;
 	cfg.uid = UID;
 	cfg.gid = GID;
-	assert_int_equal(tree_create(&cfg, &f->t, &err), 0);
+	fixture_tree(f, &cfg);
 }
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = fixture_create();
 
-	share_open(&f->s);
 	make_tree(f, false, SHARE_NODES);
 	*state = f;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	tree_destroy(f->t);
-	share_close(&f->s);
-	free(f);
-	return 0;
-}
-
-static struct tree_node *root(struct fixture *f)
-{
-	return tree_root(f->t);
-}
-
-/** A node that must be there. */
-static struct tree_node *find(struct fixture *f, const struct tree_node *dir, const char *name)
-{
-	struct tree_node *n = NULL;
-	struct statx st;
-
-	assert_int_equal(tree_lookup(f->t, dir, name, &n, &st), 0);
-	return n;
 }
 
 static int look(struct fixture *f, const struct tree_node *dir, const char *name)
@@ -411,7 +374,7 @@ static void only_attributes_of_users_are_shown(void **state)
 	assert_int_equal(tree_listxattr(f->t, file, buf, sizeof(buf)), 0);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, fixture_destroy)
 
 int main(void)
 {

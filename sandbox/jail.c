@@ -3,8 +3,9 @@
  * Invariants:
  * 1. No step of a jail is left out silently: what fails is an error, but for namespaces, whose
  *    absence is told to the caller.
- * 2. The user namespace has no ids mapped at all: every file and process of the host belongs to
- *    nobody there.
+ * 2. The user namespace has no ids mapped, so that every file and process of the host belongs to
+ *    nobody there; but where a child is to name them, in access control lists. None has
+ *    capabilities, mapped or not.
  *
  * Namespaces come with the clones, so that there is no moment at which a child had less.
  *
@@ -43,12 +44,29 @@ struct jail_call {
 	void (*fn)(void *arg, bool namespaces);
 	void *arg;
 	int *net;
+	pid_t parent;
+	int gate; /* eventfd: it may begin; -1: at once */
 };
+
+/** Until it has its ids. Nobody is left at it whose parent is gone. */
+static bool jail_wait_at(int gate, pid_t parent)
+{
+	struct pollfd pfd = { .fd = gate, .events = POLLIN };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		return false;
+	while (poll(&pfd, 1, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return true;
+}
 
 static int jail_in_nursery(void *arg)
 {
 	const struct jail_call *call = arg;
 
+	if (call->gate >= 0 && !jail_wait_at(call->gate, call->parent))
+		return 1;
 	/* Descriptors are shared, and any socket belongs to a net namespace. */
 	if (call->net)
 		*call->net = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -63,25 +81,98 @@ static bool jail_refused(int code)
 		code == EUSERS;
 }
 
-int jail_nursery(void (*fn)(void *arg, bool namespaces), void *arg, int *net, struct err *err)
+/** Writes a file of the process's in one write, as those of ids want it. */
+static bool jail_write(pid_t pid, const char *name, const char *text)
 {
-	struct jail_call call = { .fn = fn, .arg = arg, .net = net };
+	char path[64];
+	fd_auto int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/**
+ * The same numbers as here: all that there are, or the one that anyone may give. A line of such a
+ * file has a first number, what it is outside, and how many follow each other.
+ */
+static void jail_map(pid_t pid, const char *name, unsigned own)
+{
+	char here[4 * KIB] = "", map[4 * KIB] = "";
+	fd_auto int fd = -1;
+	size_t len = 0;
+	char *p = here;
+
+	snprintf(map, sizeof(map), "/proc/self/%s", name);
+	fd = open(map, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, here, sizeof(here) - 1) < 0)
+		return;
+	while (len < sizeof(map) - 64) {
+		char *end;
+		unsigned long first = strtoul(p, &end, 10), nr;
+
+		if (end == p)
+			break;
+		(void)strtoul(end, &end, 10);
+		nr = strtoul(end, &p, 10);
+		len += (size_t)snprintf(map + len, 64, "%lu %lu %lu\n", first, first, nr);
+	}
+	if (len && jail_write(pid, name, map))
+		return;
+	snprintf(map, sizeof(map), "%u %u 1\n", own, own);
+	(void)!jail_write(pid, name, map);
+}
+
+/** While it waits at its gate. A host that refuses leaves it without ids, and less to name. */
+static void jail_give_ids(pid_t pid, int gate)
+{
+	uint64_t word = 1;
+
+	jail_write(pid, "setgroups", "deny");
+	jail_map(pid, "uid_map", geteuid());
+	jail_map(pid, "gid_map", getegid());
+	BUG_ON(write(gate, &word, sizeof(word)) != sizeof(word));
+}
+
+/** The task; -errno. With a gate the two take turns all the same: one waits while the other works.
+ */
+static int jail_begin(struct jail_call *call, uint8_t *stack)
+{
+	int flags = CLONE_VM | CLONE_FILES | JAIL_SHARED | SIGCHLD;
+	int pid = clone(jail_in_nursery, stack + JAIL_STACK,
+		flags | (call->gate < 0 ? CLONE_VFORK : 0), call);
+
+	if (pid < 0)
+		return -errno;
+	if (call->gate >= 0)
+		jail_give_ids(pid, call->gate);
+	return pid;
+}
+
+int jail_nursery(
+	void (*fn)(void *arg, bool namespaces), void *arg, bool ids, int *net, struct err *err)
+{
+	struct jail_call call = {
+		.fn = fn, .arg = arg, .net = net, .parent = getpid(), .gate = -1
+	};
 	uint8_t *stack = mmap(NULL, JAIL_STACK, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	int pid, code;
+	fd_auto int gate = ids ? fd_event() : -1;
+	int pid, status = 0;
 
 	if (net)
 		*net = -1;
-	if (stack == MAP_FAILED)
+	if (stack == MAP_FAILED || (ids && gate < 0))
 		return err_errno(err, errno, "device processes");
-	pid = clone(jail_in_nursery, stack + JAIL_STACK,
-		CLONE_VM | CLONE_VFORK | CLONE_FILES | JAIL_SHARED | SIGCHLD, &call);
-	code = errno;
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0)
+	call.gate = gate;
+	pid = jail_begin(&call, stack);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
 		BUG_ON(errno != EINTR);
 	munmap(stack, JAIL_STACK);
-	if (pid < 0 && !jail_refused(code))
-		return err_errno(err, code, "device processes");
+	if (pid < 0 && !jail_refused(-pid))
+		return err_errno(err, -pid, "device processes");
+	if (status)
+		return err_set(err, EIO, "device processes: what begins them ended");
 	if (pid < 0)
 		fn(arg, false);
 	return 0;
@@ -333,7 +424,7 @@ bool jail_has_namespaces(void)
 	struct err err;
 	int status;
 
-	if (jail_nursery(jail_try, &c, NULL, &err) || !c.pid)
+	if (jail_nursery(jail_try, &c, false, NULL, &err) || !c.pid)
 		return false;
 	fd_close(&c.pidfd);
 	return waitpid(c.pid, &status, 0) == c.pid && status == 0;

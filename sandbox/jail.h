@@ -35,11 +35,14 @@ struct jail_child {
  * thread. *net, unless net is NULL, becomes a descriptor of the caller's that keeps the net
  * namespace alive, or -1. Returns 0 or -errno with err.
  *
+ * ids: users and groups have the same numbers there as here, all that this process may give away,
+ * and if that is none, its own; where the host lets it (user_namespaces(7)). Else they have none.
+ *
  * The kernel takes a net namespace down in the background, waiting for RCU all the time, and a KVM
  * machine's end waits for the same: who has both holds the namespace for longer.
  */
 int __must_check jail_nursery(
-	void (*fn)(void *arg, bool namespaces), void *arg, int *net, struct err *err);
+	void (*fn)(void *arg, bool namespaces), void *arg, bool ids, int *net, struct err *err);
 
 /**
  * As fork(2), in a nursery with or without namespaces; the child is the child of the process

@@ -43,6 +43,8 @@ static uint64_t fuse_offered(const struct fuse *f)
 		offer |= FUSE_CACHE_SYMLINKS;
 	if (f->writeback)
 		offer |= FUSE_WRITEBACK_CACHE;
+	if (tree_has_acl(f->tree))
+		offer |= FUSE_POSIX_ACL | FUSE_SETXATTR_EXT;
 	return offer;
 }
 

@@ -168,14 +168,27 @@ int64_t fuse_listxattr(struct fuse_call *c)
 
 int64_t fuse_setxattr(struct fuse_call *c)
 {
-	const struct fuse_setxattr_in *in = c->arg;
-	uint32_t size = in->size;
-	int flags = (int)in->flags;
-	const char *name = fuse_string(c);
+	/* The struct's second half is there when that was agreed. */
+	struct fuse_setxattr_in in = { 0 };
+	size_t more = c->f->flags & FUSE_SETXATTR_EXT ? sizeof(in) - FUSE_COMPAT_SETXATTR_IN_SIZE
+						      : 0;
+	const char *name;
+	int rc;
 
-	if (!name || size > c->rest_len || (flags & ~(XATTR_CREATE | XATTR_REPLACE)))
+	if (c->rest_len < more)
 		return -EINVAL;
-	return tree_setxattr(c->f->tree, c->node, name, c->rest, size, flags);
+	memcpy(&in, c->arg, FUSE_COMPAT_SETXATTR_IN_SIZE);
+	memcpy((uint8_t *)&in + FUSE_COMPAT_SETXATTR_IN_SIZE, c->rest, more);
+	c->rest += more;
+	c->rest_len -= more;
+	name = fuse_string(c);
+	if (!name || in.size > c->rest_len ||
+		(in.flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE)))
+		return -EINVAL;
+	rc = tree_setxattr(c->f->tree, c->node, name, c->rest, in.size, (int)in.flags);
+	if (!rc && (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
+		rc = tree_kill_sgid(c->f->tree, c->node);
+	return rc;
 }
 
 int64_t fuse_removexattr(struct fuse_call *c)

@@ -417,13 +417,21 @@ int tree_create(const struct tree_config *cfg, struct tree **ret, struct err *er
 	t->max_fds = cfg->max_fds;
 	t->uid = cfg->uid;
 	t->gid = cfg->gid;
+	t->own_uid = geteuid();
+	t->own_gid = getegid();
 	rc = tree_prepare(t, cfg, &root);
 	if (rc) {
 		tree_destroy(t);
 		return err_errno(err, -rc, "shared directory");
 	}
+	t->acl = cfg->acl && tree_acl_probe(t);
 	*ret = t;
 	return 0;
+}
+
+bool tree_has_acl(const struct tree *t)
+{
+	return t->acl;
 }
 
 void tree_destroy(struct tree *t)

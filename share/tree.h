@@ -51,6 +51,7 @@ struct tree_config {
 	uint32_t max_nodes; /* the root included */
 	uint32_t max_fds;   /* descriptors that nodes have, at least 4 */
 	uint32_t uid, gid;  /* whom all files are shown to belong to */
+	bool acl; /* access control lists are shown, where the root's file system has them */
 };
 
 /** Takes the descriptors over, also on failure. Returns 0 or -errno with err. */
@@ -147,9 +148,16 @@ int __must_check tree_setattr(
 	struct tree *t, const struct tree_node *n, int fd, const struct tree_attr *a);
 int __must_check tree_statfs(struct tree *t, const struct tree_node *n, struct statfs *ret);
 
+/** Whether there are POSIX access control lists here: asked for, and the root has them. */
+bool tree_has_acl(const struct tree *t);
+/** S_ISGID goes, as when a list is set by who is not in the file's group (acl(5)). */
+int __must_check tree_kill_sgid(struct tree *t, const struct tree_node *n);
+
 /*
- * Extended attributes of files and directories: those of user.; others are EOPNOTSUPP. As
- * getxattr(2) and its like: len 0 asks for the size.
+ * Extended attributes of files and directories: those of user., and where tree_has_acl says so
+ * system.posix_acl_access and system.posix_acl_default (tree_acl.c says whom they name); others are
+ * EOPNOTSUPP. As getxattr(2) and its like: len 0 asks for the size. What has no list, or cannot be
+ * asked, is ENODATA.
  */
 ssize_t __must_check tree_getxattr(
 	struct tree *t, const struct tree_node *n, const char *name, void *buf, size_t len);

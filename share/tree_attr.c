@@ -68,6 +68,16 @@ static int tree_kill_suid(struct tree *t, const struct tree_node *n)
 	return mode == st.stx_mode ? 0 : tree_set_mode(t, n, mode);
 }
 
+int tree_kill_sgid(struct tree *t, const struct tree_node *n)
+{
+	struct statx st;
+	int rc = tree_stat(t, n, &st);
+
+	if (rc || !(st.stx_mode & S_ISGID))
+		return rc;
+	return tree_set_mode(t, n, st.stx_mode & ~(mode_t)S_ISGID);
+}
+
 static int tree_set_size(struct tree *t, const struct tree_node *n, int fd, uint64_t size)
 {
 	fd_auto int mine = -1;
@@ -118,16 +128,16 @@ int tree_setattr(struct tree *t, const struct tree_node *n, int fd, const struct
 
 /* ---- attributes with names ---- */
 
-static bool tree_xattr_shown(const char *name)
+static bool tree_xattr_shown(const struct tree *t, const char *name)
 {
-	return !strncmp(name, "user.", 5) && name[5];
+	return (!strncmp(name, "user.", 5) && name[5]) || tree_is_acl(t, name);
 }
 
-static int tree_judge_xattr(const char *name)
+static int tree_judge_xattr(const struct tree *t, const char *name)
 {
 	if (strlen(name) > TREE_MAX_NAME)
 		return -ERANGE;
-	return tree_xattr_shown(name) ? 0 : -EOPNOTSUPP;
+	return tree_xattr_shown(t, name) ? 0 : -EOPNOTSUPP;
 }
 
 /** A descriptor that the calls for attributes take. */
@@ -144,10 +154,12 @@ static int tree_open_xattr(struct tree *t, const struct tree_node *n)
 ssize_t tree_getxattr(
 	struct tree *t, const struct tree_node *n, const char *name, void *buf, size_t len)
 {
-	int rc = tree_judge_xattr(name);
+	int rc = tree_judge_xattr(t, name);
 	fd_auto int fd = rc ? rc : tree_open_xattr(t, n);
 	ssize_t got;
 
+	if (!rc && tree_is_acl(t, name))
+		return fd < 0 ? -ENODATA : tree_acl_get(t, fd, name, buf, len);
 	if (fd < 0)
 		return fd;
 	got = fgetxattr(fd, name, buf, len);
@@ -155,7 +167,7 @@ ssize_t tree_getxattr(
 }
 
 /** Takes the names out that are not shown. Returns the bytes left. */
-static size_t tree_filter_names(char *buf, size_t len)
+static size_t tree_filter_names(const struct tree *t, char *buf, size_t len)
 {
 	size_t kept = 0;
 
@@ -164,7 +176,7 @@ static size_t tree_filter_names(char *buf, size_t len)
 
 		if (n > len - at)
 			break;
-		if (tree_xattr_shown(buf + at)) {
+		if (tree_xattr_shown(t, buf + at)) {
 			memmove(buf + kept, buf + at, n);
 			kept += n;
 		}
@@ -184,7 +196,7 @@ ssize_t tree_listxattr(struct tree *t, const struct tree_node *n, char *buf, siz
 	got = flistxattr(fd, t->names, sizeof(t->names));
 	if (got < 0)
 		return -errno;
-	kept = tree_filter_names(t->names, (size_t)got);
+	kept = tree_filter_names(t, t->names, (size_t)got);
 	if (!len)
 		return (ssize_t)kept;
 	if (kept > len)
@@ -196,20 +208,26 @@ ssize_t tree_listxattr(struct tree *t, const struct tree_node *n, char *buf, siz
 int tree_setxattr(struct tree *t, const struct tree_node *n, const char *name, const void *buf,
 	size_t len, int flags)
 {
-	int rc = t->ro ? -EROFS : tree_judge_xattr(name);
+	int rc = t->ro ? -EROFS : tree_judge_xattr(t, name);
 	fd_auto int fd = rc ? rc : tree_open_xattr(t, n);
 
 	if (fd < 0)
 		return fd;
+	if (tree_is_acl(t, name))
+		return tree_acl_set(t, fd, name, buf, len, flags);
 	return fsetxattr(fd, name, buf, len, flags) ? -errno : 0;
 }
 
 int tree_removexattr(struct tree *t, const struct tree_node *n, const char *name)
 {
-	int rc = t->ro ? -EROFS : tree_judge_xattr(name);
+	int rc = t->ro ? -EROFS : tree_judge_xattr(t, name);
 	fd_auto int fd = rc ? rc : tree_open_xattr(t, n);
 
 	if (fd < 0)
 		return fd;
+	if (tree_is_acl(t, name))
+		rc = tree_acl_may_change(t, fd, name);
+	if (rc)
+		return rc;
 	return fremovexattr(fd, name) ? -errno : 0;
 }

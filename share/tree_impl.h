@@ -28,8 +28,10 @@ struct tree_node {
 struct tree {
 	int self_fd; /* owned */
 	bool ro;
+	bool acl; /* lists are shown and set */
 	uint32_t uid, gid;
-	mode_t own_mask; /* while somebody else's is set */
+	uint32_t own_uid, own_gid; /* this process's */
+	mode_t own_mask;           /* while somebody else's is set */
 
 	struct tree_node *nodes; /* owned; [0] is nobody and ends the list, [1] is the root */
 	uint32_t max;            /* nodes; indices end at max */
@@ -104,6 +106,19 @@ int __must_check tree_wake_with(struct tree *t, struct tree_node *n, int *fd);
 /** Takes fd over. */
 void tree_have_fd(struct tree *t, struct tree_node *n, int fd);
 void tree_lose_fd(struct tree *t, struct tree_node *n);
+
+/* ---- tree_acl.c: of one of its descriptors, as the calls of tree.h with the file's node ---- */
+
+/** Whether that name is a list's, and lists are there. */
+bool tree_is_acl(const struct tree *t, const char *name);
+/** -ENODATA also where the file's file system has no lists. */
+ssize_t __must_check tree_acl_get(struct tree *t, int fd, const char *name, void *buf, size_t len);
+/** 0 or -errno; -EPERM: the guest does not see all of it. */
+int __must_check tree_acl_may_change(struct tree *t, int fd, const char *name);
+int __must_check tree_acl_set(
+	struct tree *t, int fd, const char *name, const void *buf, size_t len, int flags);
+/** Whether the root's file system has lists. */
+bool tree_acl_probe(struct tree *t);
 
 /** As tree_stat, of a descriptor. */
 int __must_check tree_stat_fd(const struct tree *t, int fd, struct statx *ret);

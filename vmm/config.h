@@ -69,7 +69,7 @@ struct share_config {
 	char *path, *tag;
 	unsigned type, cache; /* enum share_type, enum fuse_cache */
 	uint64_t timeout_s, negative_timeout_s, uid, gid;
-	bool type_seen, cache_seen, timeout_seen, writeback, ro;
+	bool type_seen, cache_seen, timeout_seen, writeback, ro, posix_acl;
 };
 
 enum cpu_model { CPU_MODEL_HOST, CPU_MODEL_BASELINE };

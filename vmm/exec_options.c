@@ -424,7 +424,8 @@ static int exec_add_share(
 		.tag = strdup(tag),
 		.type_seen = true,
 		.cache = still ? FUSE_CACHE_ALWAYS : FUSE_CACHE_AUTO,
-		.ro = ro };
+		.ro = ro,
+		.posix_acl = true };
 	return s->path && s->tag ? 0 : err_errno(err, ENOMEM, "--share");
 }
 

@@ -59,6 +59,10 @@ static int share_parse_keys(const char *opt, char *text, struct share_config *s,
 			.type = KV_BOOL,
 			.offset = offsetof(struct share_config, ro),
 			.seen_offset = SIZE_MAX },
+		{ .name = "posix_acl",
+			.type = KV_BOOL,
+			.offset = offsetof(struct share_config, posix_acl),
+			.seen_offset = SIZE_MAX },
 		{ .name = "uid",
 			.type = KV_U64,
 			.max = UINT32_MAX - 1,
@@ -117,7 +121,7 @@ int option_shared_dir(const char *opt, const char *value, struct config *c, stru
 	if (!text)
 		return err_errno(err, ENOMEM, "%s", opt);
 	s = &c->share[c->nr_shares++];
-	*s = (struct share_config){ .cache = FUSE_CACHE_AUTO };
+	*s = (struct share_config){ .cache = FUSE_CACHE_AUTO, .posix_acl = true };
 	rc = share_parse(opt, text, c, s, err);
 	free(text);
 	if (!rc && !s->type_seen)
@@ -226,7 +230,8 @@ static int model_make_tree(struct model_host *h, const struct share_config *s,
 	*ret = (struct tree_config){ .root_fd = fd_take(&files->fd[0]),
 		.ro = s->ro,
 		.uid = (uint32_t)s->uid,
-		.gid = (uint32_t)s->gid };
+		.gid = (uint32_t)s->gid,
+		.acl = s->posix_acl };
 	if (!rc) {
 		ret->self_fd = h->jailed
 			? jail_self_fds(err)

@@ -347,7 +347,8 @@ static const struct option options[] = {
 	{ "shared-dir", 0, "PATH:TAG:type=TYPE[:key=value...]", option_shared_dir,
 		"A directory of the host that the guest mounts as TAG. type=fs (virtio-fs) or p9 "
 		"(9P2000.L, for guests without that); ro (BOOL); uid=N, gid=N: whom the guest sees as "
-		"the owner of all files (0). Of fs: cache=never, auto (the default) or always; "
+		"the owner of all files (0); posix_acl (BOOL, true: access control lists, where the host "
+		"has them). Of fs: cache=never, auto (the default) or always; "
 		"timeout=SECONDS that names and attributes hold (5; cache=never: 0; cache=always: "
 		"86400); negative_timeout=SECONDS that a missing name holds (0); writeback (BOOL: the "
 		"guest writes later). May be repeated.",

@@ -261,8 +261,13 @@ static void process_spawn(void *arg, bool namespaces)
 int process_start(struct process *const *p, unsigned nr, int *net, struct err *err)
 {
 	struct process_batch b = { .p = p, .nr = nr, .err = err };
-	int rc = nr ? jail_nursery(process_spawn, &b, net, err) : 0;
+	bool ids = false;
+	int rc;
 
+	/* Who serves files may be asked whom they belong to. */
+	for (unsigned i = 0; i < nr; i++)
+		ids = ids || p[i]->m->beneath;
+	rc = nr ? jail_nursery(process_spawn, &b, ids, net, err) : 0;
 	for (unsigned i = 0; i < nr; i++)
 		process_drop(p[i]);
 	return rc ? rc : MIN(b.rc, 0);

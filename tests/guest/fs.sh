@@ -59,6 +59,23 @@ test_shared_dir_obeys_posix() {
 	expect 0 'rules: 0'
 }
 
+# Root may name anyone on the host, too; others themselves alone, as in any user namespace of theirs.
+test_shared_dir_access_lists() {
+	share <<-'END'
+		/files lists /mnt/lists
+		echo "lists: $?"
+	END
+	share_guest
+	expect 0 'lists: 0'
+	case $AS in
+	'') named='is named' mode=650 ;;
+	*) named='is not named: Invalid argument' mode=600 ;;
+	esac
+	expect 0 "files: somebody else $named\$"
+	# The last mask stays, as the group's mode.
+	[ "$(stat -c %a shared/lists/file)" = $mode ] || fail "the file's mode: $(stat -c %a shared/lists/file)"
+}
+
 # What is cached, where, must not show.
 test_shared_dir_random_io() {
 	share <<-'END'
@@ -233,7 +250,7 @@ test_shared_dir_refusals() {
 	refused 1 "^mayfly: --shared-dir: $KERNEL: Not a directory$" --shared-dir "$KERNEL:t:type=fs" $KERNEL
 }
 
-FS='shared_dir shared_dir_obeys_posix shared_dir_random_io shared_dir_read_only
+FS='shared_dir shared_dir_obeys_posix shared_dir_access_lists shared_dir_random_io shared_dir_read_only
 	shared_dir_ends_where_it_ends shared_dir_many_files shared_dirs_of_two_kinds
 	shared_dir_9p shared_dir_9p_read_only shared_dir_9p_ends_where_it_ends shared_dir_9p_obeys_posix
 	shared_dir_without_namespaces shared_dir_refusals'

@@ -73,6 +73,7 @@ static inline struct tree_config share_config(const struct share *s)
 		.self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.max_nodes = SHARE_NODES,
 		.max_fds = SHARE_FDS,
+		.acl = true,
 	};
 }
 

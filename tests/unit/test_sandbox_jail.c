@@ -71,7 +71,7 @@ static siginfo_t jailed(const char *policy, void (*deed)(void))
 	struct err err;
 
 	monitor = getpid();
-	assert_int_equal(jail_nursery(spawn_deed, &d, NULL, &err), 0);
+	assert_int_equal(jail_nursery(spawn_deed, &d, false, NULL, &err), 0);
 	assert_true(d.c.pid > 0);
 	while (waitid(P_PIDFD, (id_t)d.c.pidfd, &si, WEXITED) < 0)
 		assert_int_equal(errno, EINTR);
@@ -279,7 +279,7 @@ static void a_child_dies_with_its_parent(void **state __unused)
 
 		alarm(60);
 		given = pipes[1];
-		if (jail_nursery(spawn_deed, &d, NULL, &err))
+		if (jail_nursery(spawn_deed, &d, false, NULL, &err))
 			_exit(1);
 		close(pipes[1]);
 		for (;;)
@@ -307,7 +307,7 @@ static void the_net_namespace_is_held_when_asked(void **state __unused)
 	if (SANITIZED)
 		skip();
 	setup_given();
-	assert_int_equal(jail_nursery(spawn_deed, &d, &net, &err), 0);
+	assert_int_equal(jail_nursery(spawn_deed, &d, false, &net, &err), 0);
 	while (waitid(P_PIDFD, (id_t)d.c.pidfd, &si, WEXITED) < 0)
 		assert_int_equal(errno, EINTR);
 	fd_close(&d.c.pidfd);
@@ -319,6 +319,62 @@ static void the_net_namespace_is_held_when_asked(void **state __unused)
 	assert_true(here.st_ino != there.st_ino);
 	close(ns);
 	close(net);
+}
+
+struct asking {
+	uid_t uid;
+	gid_t gid;
+	struct jail_child c;
+};
+
+/** Whom the child takes itself for; 77: it has no namespaces. */
+static void spawn_asking(void *arg, bool namespaces)
+{
+	struct asking *a = arg;
+	struct err err;
+
+	if (!jail_spawn(&a->c, namespaces, &err))
+		_exit(!namespaces ? 77 : geteuid() != a->uid || getegid() != a->gid);
+}
+
+static void asks(bool ids, uid_t uid, gid_t gid)
+{
+	struct asking a = { .uid = uid, .gid = gid };
+	siginfo_t si = { 0 };
+	struct err err;
+
+	assert_int_equal(jail_nursery(spawn_asking, &a, ids, NULL, &err), 0);
+	while (waitid(P_PIDFD, (id_t)a.c.pidfd, &si, WEXITED) < 0)
+		assert_int_equal(errno, EINTR);
+	fd_close(&a.c.pidfd);
+	assert_int_equal(si.si_code, CLD_EXITED);
+	if (si.si_status == 77)
+		skip();
+	assert_int_equal(si.si_status, 0);
+}
+
+static void ids_have_their_numbers_when_asked(void **state __unused)
+{
+	int status;
+	pid_t pid;
+
+	asks(false, 65534, 65534);
+	asks(true, geteuid(), getegid());
+	if (geteuid())
+		return;
+	/* One who may not give away other ids. */
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		/* A process that changed has files in /proc that are not its own. */
+		if (setresgid(4321, 4321, 4321) || setresuid(1234, 1234, 1234) ||
+			prctl(PR_SET_DUMPABLE, 1))
+			_exit(1);
+		asks(true, 1234, 4321);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void where_namespaces_are_refused_landlock_and_the_policy_remain(void **state __unused)
@@ -356,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_mistake_of_ours_is_not_taken_for_an_attack),
 		cmocka_unit_test(a_child_dies_with_its_parent),
 		cmocka_unit_test(the_net_namespace_is_held_when_asked),
+		cmocka_unit_test(ids_have_their_numbers_when_asked),
 		cmocka_unit_test(where_namespaces_are_refused_landlock_and_the_policy_remain),
 	};
 

@@ -27,7 +27,7 @@ static void a_session_is_agreed_first(void **state)
 	assert_int_equal(FUSE_RIG_OUT(r, struct fuse_init_out)->max_write, FUSE_MAX_IO);
 	/* What was not offered is not agreed. */
 	assert_false(FUSE_RIG_OUT(r, struct fuse_init_out)->flags &
-		(FUSE_WRITEBACK_CACHE | FUSE_POSIX_ACL | FUSE_EXPORT_SUPPORT | FUSE_POSIX_LOCKS));
+		(FUSE_WRITEBACK_CACHE | FUSE_EXPORT_SUPPORT | FUSE_POSIX_LOCKS));
 	assert_true(FUSE_RIG_OUT(r, struct fuse_init_out)->flags & FUSE_AUTO_INVAL_DATA);
 	assert_int_equal(fuse_rig_name(r, FUSE_LOOKUP, ROOT, "file"), 0);
 	/* Nor what was not asked for. */
@@ -357,6 +357,47 @@ static void values_are_as_long_as_they_are(void **state)
 		fuse_rig_call(r, FUSE_GETXATTR, node, &get, sizeof(get), "user.a", 7), -ENODATA);
 }
 
+static void a_longer_struct_is_read_when_it_was_agreed(void **state)
+{
+	struct fuse_rig *r = *state;
+	struct fuse_config cfg = fuse_rig_config(r);
+	struct fuse_setxattr_in set = { .size = 28, .setxattr_flags = FUSE_SETXATTR_ACL_KILL_SGID };
+	struct fuse_setattr_in mode = { .valid = FATTR_MODE, .mode = 02755 };
+	/* u::rwx,g::rwx,o::---, of a directory that has no other. */
+	static const char text[] = "system.posix_acl_access\0\2\0\0\0"
+				   "\1\0\7\0\377\377\377\377\4\0\7\0\377\377\377\377"
+				   "\40\0\0\0\377\377\377\377";
+	uint32_t agreed;
+	uint64_t dir;
+
+	assert_int_equal(fuse_rig_init(r, FUSE_POSIX_ACL | FUSE_SETXATTR_EXT), 0);
+	agreed = FUSE_RIG_OUT(r, struct fuse_init_out)->flags;
+	if (!agreed)
+		skip(); /* the host's /tmp has none */
+	assert_int_equal(agreed, FUSE_POSIX_ACL | FUSE_SETXATTR_EXT);
+	dir = fuse_rig_find(r, ROOT, "dir");
+	assert_int_equal(fuse_rig_call(r, FUSE_SETATTR, dir, &mode, sizeof(mode), NULL, 0), 0);
+	for (size_t len = 0; len < sizeof(set) - FUSE_COMPAT_SETXATTR_IN_SIZE; len++)
+		assert_int_equal(fuse_rig_call(r, FUSE_SETXATTR, dir, &set,
+					 FUSE_COMPAT_SETXATTR_IN_SIZE + len, NULL, 0),
+			-EINVAL);
+	assert_int_equal(
+		fuse_rig_call(r, FUSE_SETXATTR, dir, &set, sizeof(set), text, 24 + 27), -EINVAL);
+	assert_int_equal(fuse_rig_call(r, FUSE_SETXATTR, dir, &set, sizeof(set), text, 24 + 28), 0);
+	assert_int_equal(fuse_rig_find(r, ROOT, "dir"), dir);
+	assert_int_equal(FUSE_RIG_OUT(r, struct fuse_entry_out)->attr.mode, S_IFDIR | 0770);
+	/* Who did not agree has the short one. */
+	assert_int_equal(fuse_rig_init(r, 0), 0);
+	dir = fuse_rig_find(r, ROOT, "dir");
+	assert_int_equal(fuse_rig_call(r, FUSE_SETXATTR, dir, &set, FUSE_COMPAT_SETXATTR_IN_SIZE,
+				 text, 24 + 28),
+		0);
+	cfg.tree.acl = false;
+	fuse_rig_create(r, &cfg);
+	assert_int_equal(fuse_rig_init(r, FUSE_POSIX_ACL | FUSE_SETXATTR_EXT), 0);
+	assert_int_equal(FUSE_RIG_OUT(r, struct fuse_init_out)->flags, 0);
+}
+
 static void names_are_made_and_moved(void **state)
 {
 	struct fuse_rig *r = *state;
@@ -414,6 +455,7 @@ int main(void)
 		T(references_are_given_back_as_far_as_there_are_any),
 		T(files_are_copied_filled_and_searched_for_holes),
 		T(values_are_as_long_as_they_are),
+		T(a_longer_struct_is_read_when_it_was_agreed),
 		T(names_are_made_and_moved),
 	};
 

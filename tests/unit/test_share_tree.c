@@ -17,6 +17,7 @@ static void make_tree(struct fixture *f, bool ro, uint32_t max_nodes)
 	cfg.max_nodes = max_nodes;
 	cfg.uid = UID;
 	cfg.gid = GID;
+	cfg.acl = false;
 	fixture_tree(f, &cfg);
 }
 

@@ -6,11 +6,15 @@
  *                                  file in random order, each compared with a copy in memory
  *   files rules DIR                what POSIX says of names, open files that lost theirs, modes,
  *                                  times, locks and offsets, one line for each rule that is broken
+ *   files lists DIR                the same of access control lists; and whether they can name
+ *                                  somebody else
  *
  * Status 0 when all was as it should be, 1 when not, 2 for wrong use.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* ---- random ---- */
@@ -357,12 +362,91 @@ static int do_rules(const char *dir)
 	return nr_broken != 0;
 }
 
+/* ---- lists ---- */
+
+#define ACCESS   "system.posix_acl_access"
+#define DEFAULT  "system.posix_acl_default"
+#define STRANGER 1000U
+
+struct list {
+	struct posix_acl_xattr_header h;
+	struct posix_acl_xattr_entry e[5];
+};
+
+/** rw-r-x---, and rwx for that user, whose rights the mask r-x makes r-x. */
+static bool set_list(const char *path, const char *name, bool named, uint32_t user)
+{
+	struct list l = { .h = { POSIX_ACL_XATTR_VERSION } };
+	unsigned nr = 0;
+
+	l.e[nr++] = (struct posix_acl_xattr_entry){ ACL_USER_OBJ, 6, (uint32_t)ACL_UNDEFINED_ID };
+	if (named)
+		l.e[nr++] = (struct posix_acl_xattr_entry){ ACL_USER, 7, user };
+	l.e[nr++] = (struct posix_acl_xattr_entry){ ACL_GROUP_OBJ, 5, (uint32_t)ACL_UNDEFINED_ID };
+	if (named)
+		l.e[nr++] =
+			(struct posix_acl_xattr_entry){ ACL_MASK, 5, (uint32_t)ACL_UNDEFINED_ID };
+	l.e[nr++] = (struct posix_acl_xattr_entry){ ACL_OTHER, 0, (uint32_t)ACL_UNDEFINED_ID };
+	return !setxattr(path, name, &l, sizeof(l.h) + nr * sizeof(l.e[0]), 0);
+}
+
+/** Whether that user gets the file open. */
+static bool user_opens(uint32_t user, const char *path, int flags)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(setgid(user) || setuid(user) || open(path, flags) < 0);
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static int do_lists(const char *dir)
+{
+	struct list l = { 0 };
+	struct stat st;
+
+	if (mkdir(dir, 0755) || chdir(dir))
+		broken(dir);
+	RULE("a file has none at first",
+		getxattr(".", ACCESS, &l, sizeof(l)) < 0 && errno == ENODATA);
+	RULE("a directory has one for what is made in it", set_list(".", DEFAULT, false, 0));
+	umask(077);
+	close(make("file", "text"));
+	RULE("and not the umask", !stat("file", &st) && (st.st_mode & 07777) == 0640);
+	RULE("a directory hands it down",
+		!mkdir("sub", 0777) && getxattr("sub", DEFAULT, &l, sizeof(l)) == 4 + 3 * 8);
+	RULE("the owner can be named",
+		set_list("file", ACCESS, true, 0) &&
+			getxattr("file", ACCESS, &l, sizeof(l)) == 4 + 5 * 8 && l.e[1].e_id == 0);
+	RULE("the mask is the group's mode", !stat("file", &st) && (st.st_mode & 07777) == 0650);
+	RULE("and a new mode is the mask",
+		!chmod("file", 0600) && getxattr("file", ACCESS, &l, sizeof(l)) == 4 + 5 * 8 &&
+			l.e[3].e_perm == 0);
+	RULE("nobody else gets in", !user_opens(STRANGER, "file", O_RDONLY));
+	if (set_list("file", ACCESS, true, STRANGER)) {
+		printf("files: somebody else is named\n");
+		RULE("who is named gets in", user_opens(STRANGER, "file", O_RDONLY));
+		RULE("as far as the mask says", !user_opens(STRANGER, "file", O_RDWR));
+		RULE("who is not does not", !user_opens(STRANGER + 1, "file", O_RDONLY));
+	} else {
+		printf("files: somebody else is not named: %s\n", strerror(errno));
+	}
+	RULE("a list is taken away", !removexattr("file", ACCESS));
+	RULE("and is gone", getxattr("file", ACCESS, &l, sizeof(l)) < 0 && errno == ENODATA);
+	RULE("with who was named", !user_opens(STRANGER, "file", O_RDONLY));
+	printf("files: %u rules, %u broken\n", nr_rules, nr_broken);
+	return nr_broken != 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 5 && !strcmp(argv[1], "random"))
 		return do_random(argv[2], strtoull(argv[3], NULL, 0), strtoul(argv[4], NULL, 0));
 	if (argc == 3 && !strcmp(argv[1], "rules"))
 		return do_rules(argv[2]);
-	fprintf(stderr, "files random PATH SEED COUNT | rules DIR\n");
+	if (argc == 3 && !strcmp(argv[1], "lists"))
+		return do_lists(argv[2]);
+	fprintf(stderr, "files random PATH SEED COUNT | rules DIR | lists DIR\n");
 	return 2;
 }

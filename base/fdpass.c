@@ -56,6 +56,37 @@ int fdpass_send(int sock, const void *buf, size_t len, const int *fds, unsigned 
 	return 0;
 }
 
+int fdpass_send_all(int sock, const struct fdpass_piece *pieces, unsigned nr, int timeout_ms)
+{
+	_Alignas(struct cmsghdr) char control[FDPASS_BATCH][FDPASS_SPACE] = { 0 };
+	struct mmsghdr m[FDPASS_BATCH] = { 0 };
+	struct iovec iov[FDPASS_BATCH];
+	size_t part;
+	int sent, rc = 0;
+
+	BUG_ON(nr > FDPASS_BATCH);
+	for (unsigned i = 0; i < nr; i++) {
+		const struct fdpass_piece *p = &pieces[i];
+
+		BUG_ON(p->nr_fds > FDPASS_MAX || !p->len);
+		iov[i] = (struct iovec){ (char *)(uintptr_t)p->buf, p->len };
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
+		if (p->nr_fds)
+			fdpass_attach(&m[i].msg_hdr, control[i], p->fds, p->nr_fds);
+	}
+	/* What does not leave at once leaves one after the other, and so is waited for. */
+	sent = sendmmsg(sock, m, nr, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (unsigned i = 0; i < nr && !rc; i++) {
+		const struct fdpass_piece *p = &pieces[i];
+
+		part = (int)i < sent ? m[i].msg_len : 0;
+		if (part < p->len)
+			rc = fdpass_send(sock, (const char *)p->buf + part, p->len - part, p->fds,
+				part ? 0 : p->nr_fds, timeout_ms);
+	}
+	return rc;
+}
+
 /** Takes the descriptors of one cmsg; those without a place are closed. False: there were. */
 static bool fdpass_take(const struct cmsghdr *c, int *fds, unsigned *nr_fds)
 {

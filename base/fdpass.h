@@ -19,6 +19,22 @@
 int __must_check fdpass_send(
 	int sock, const void *buf, size_t len, const int *fds, unsigned nr, int timeout_ms);
 
+struct fdpass_piece {
+	const void *buf;
+	size_t len; /* at least 1 */
+	const int *fds;
+	unsigned nr_fds;
+};
+
+#define FDPASS_BATCH 16 /* pieces that go with one call of the system's */
+
+/**
+ * As fdpass_send for each of nr pieces (at most FDPASS_BATCH), in this order. A peer that sleeps is
+ * woken once for all of them, where there is room for them.
+ */
+int __must_check fdpass_send_all(
+	int sock, const struct fdpass_piece *pieces, unsigned nr, int timeout_ms);
+
 /**
  * Receives what is there, at most len bytes and without waiting. fds has room for FDPASS_MAX;
  * *nr_fds of them are in use and go up by what came. Returns bytes, 0 at the end of the stream,

@@ -167,13 +167,15 @@ static void vu_back_on_message(struct watch *w, uint32_t events __unused)
 {
 	struct vu_back *k = container_of(w, struct vu_back, watch);
 	const char *why;
-	int rc;
+	int rc = 1;
 
-	rc = vu_receive(k->cfg.sock, &k->in, &why);
-	if (rc > 0) {
-		/* One for each turn of the loop: the watch is level-triggered. */
-		(void)vu_back_serve(k);
-	} else if (rc == -EPIPE && !k->in.have) {
+	/* Some in a turn of the loop, for they come together; the watch is level-triggered. */
+	for (unsigned i = 0; i < VU_BACK_BATCH && rc > 0; i++) {
+		rc = vu_receive(k->cfg.sock, &k->in, &why);
+		if (rc > 0 && !vu_back_serve(k))
+			return;
+	}
+	if (rc == -EPIPE && !k->in.have) {
 		vu_back_end(k, NULL);
 	} else if (rc < 0) {
 		(void)err_set(&k->err, -rc, "%s", why);

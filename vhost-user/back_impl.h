@@ -10,6 +10,7 @@
 #include "vhost-user/message.h"
 
 #define VU_BACK_SEND_MS 5000
+#define VU_BACK_BATCH   32 /* messages in one turn of the loop */
 
 #define VU_BACK_PROTOCOL                                                                           \
 	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_REPLY_ACK) | BIT(VU_PROTOCOL_F_BACKEND_REQ) |   \

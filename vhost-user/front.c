@@ -444,6 +444,8 @@ static int vu_front_open_requests(struct vu_front *f, struct err *err)
 	f->req_fd = pair[0];
 	m.fd[0] = pair[1];
 	rc = vu_front_post(f, &m, 0, err);
+	if (!rc)
+		rc = vu_front_flush(f, err);
 	close(pair[1]);
 	return rc;
 }
@@ -462,6 +464,8 @@ static int vu_front_learn(struct vu_front *f, struct err *err)
 		rc = vu_front_ask_config(f, err);
 	if (!rc)
 		rc = vu_front_open_requests(f, err);
+	if (!rc)
+		rc = vu_front_flush(f, err);
 	if (!rc && mq)
 		rc = vu_front_answer(f, VU_GET_QUEUE_NUM, &nr, err);
 	if (!rc && ask)

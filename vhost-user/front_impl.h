@@ -28,7 +28,10 @@ struct vu_front {
 	pthread_mutex_t lock;
 	struct vu_inbox in; /* guarded by lock */
 	bool have_memory;   /* guarded by lock */
-	uint64_t started;   /* guarded by lock: bit per ring that runs */
+	struct vu_message
+		out[FDPASS_BATCH]; /* guarded by lock: not sent yet; descriptors borrowed */
+	unsigned nr_out;
+	uint64_t started; /* guarded by lock: bit per ring that runs */
 
 	/* Words: not every architecture exchanges bytes without a library. */
 	atomic_uint dead;
@@ -43,9 +46,14 @@ static inline bool vu_front_has(const struct vu_front *f, enum vu_protocol_featu
 /* front_io.c: one request and its reply. With lock held, or while creating; all return 0 or
  * -errno with err: the connection is of no use then. */
 
-/** Sends m and waits for nothing. */
+/**
+ * Sends m, soon: with what follows, at the next vu_front_flush or vu_front_reply. Its descriptors
+ * stay open until then.
+ */
 int __must_check vu_front_post(
-	struct vu_front *f, struct vu_message *m, uint32_t flags, struct err *err);
+	struct vu_front *f, const struct vu_message *m, uint32_t flags, struct err *err);
+/** Sends what was posted, and waits for nothing. */
+int __must_check vu_front_flush(struct vu_front *f, struct err *err);
 /** As vu_front_post, for a request whose payload is one number. */
 int __must_check vu_front_set(struct vu_front *f, uint32_t request, uint64_t v, struct err *err);
 /** Waits for the reply to a request: of that size exactly, and without descriptors. */

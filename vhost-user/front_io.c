@@ -26,19 +26,35 @@ static int vu_front_poll(const struct vu_front *f, int fd, short events, int tim
 	}
 }
 
-int vu_front_post(struct vu_front *f, struct vu_message *m, uint32_t flags, struct err *err)
+int vu_front_flush(struct vu_front *f, struct err *err)
 {
-	int rc = vu_send(f->cfg.sock, m, flags, VU_FRONT_WAIT_MS);
+	unsigned nr = f->nr_out;
+	int rc = nr ? vu_send_all(f->cfg.sock, f->out, nr, VU_FRONT_WAIT_MS) : 0;
 
-	return rc ? err_errno(err, -rc, "%s: request %u", f->cfg.name, m->h.request) : 0;
+	f->nr_out = 0;
+	return rc ? err_errno(err, -rc, "%s: request %u", f->cfg.name, f->out[nr - 1].h.request)
+		  : 0;
+}
+
+int vu_front_post(struct vu_front *f, const struct vu_message *m, uint32_t flags, struct err *err)
+{
+	int rc = f->nr_out == ARRAY_SIZE(f->out) ? vu_front_flush(f, err) : 0;
+
+	if (rc)
+		return rc;
+	f->out[f->nr_out] = *m;
+	f->out[f->nr_out++].h.flags = flags;
+	return 0;
 }
 
 int vu_front_reply(struct vu_front *f, uint32_t request, size_t size, int timeout_ms,
 	struct vu_message *ret, struct err *err)
 {
 	const char *why = "no answer";
-	int rc;
+	int rc = vu_front_flush(f, err);
 
+	if (rc)
+		return rc;
 	while (!(rc = vu_receive(f->cfg.sock, &f->in, &why))) {
 		rc = vu_front_poll(f, f->cfg.sock, POLLIN, timeout_ms);
 		if (rc)

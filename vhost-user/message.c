@@ -88,3 +88,18 @@ int vu_send(int sock, struct vu_message *m, uint32_t flags, int timeout_ms)
 	m->h.flags = VU_VERSION | flags;
 	return fdpass_send(sock, m, sizeof(m->h) + m->h.size, fds, m->nr_fds, timeout_ms);
 }
+
+int vu_send_all(int sock, struct vu_message *m, unsigned nr, int timeout_ms)
+{
+	struct fdpass_piece piece[FDPASS_BATCH];
+	int fds[FDPASS_BATCH][FDPASS_MAX];
+
+	BUG_ON(nr > FDPASS_BATCH);
+	for (unsigned i = 0; i < nr; i++) {
+		memcpy(fds[i], m[i].fd, sizeof(fds[i]));
+		m[i].h.flags |= VU_VERSION;
+		piece[i] = (struct fdpass_piece){ &m[i], sizeof(m[i].h) + m[i].h.size, fds[i],
+			m[i].nr_fds };
+	}
+	return fdpass_send_all(sock, piece, nr, timeout_ms);
+}

@@ -143,3 +143,5 @@ int vu_take_fd(struct vu_message *m, unsigned i);
 
 /** Sends m, of which only request, size, payload and descriptors count. Returns 0 or -errno. */
 int __must_check vu_send(int sock, struct vu_message *m, uint32_t flags, int timeout_ms);
+/** As vu_send for nr messages, at most FDPASS_BATCH, each with its flags in h.flags. */
+int __must_check vu_send_all(int sock, struct vu_message *m, unsigned nr, int timeout_ms);

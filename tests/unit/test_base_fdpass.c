@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -56,6 +58,82 @@ static void descriptors_arrive_with_the_first_byte(void **state __unused)
 	assert_int_equal(fdpass_recv(pair[1], buf, 4, fds, &nr), 0);
 	fd_close(&pair[1]);
 	assert_int_equal(count_fds(), before);
+}
+
+#define PIECE 4000U
+
+/** FDPASS_BATCH pieces, each of another letter and with a descriptor. */
+static void make_pieces(struct fdpass_piece *ret, char (*text)[PIECE], int *fds)
+{
+	for (unsigned i = 0; i < FDPASS_BATCH; i++) {
+		memset(text[i], 'a' + (int)i, PIECE);
+		fds[i] = fd_event();
+		ret[i] = (struct fdpass_piece){ text[i], PIECE, &fds[i], 1 };
+	}
+}
+
+/** In a child: 0 when all came, in order, and each descriptor with its piece's first byte. */
+static int take_pieces(int sock)
+{
+	for (size_t at = 0; at < (size_t)FDPASS_BATCH * PIECE;) {
+		struct pollfd p = { .fd = sock, .events = POLLIN };
+		int fds[FDPASS_MAX];
+		unsigned nr = 0;
+		char buf[100];
+		ssize_t n;
+
+		if (poll(&p, 1, 10000) != 1)
+			return 1;
+		n = fdpass_recv(sock, buf, sizeof(buf), fds, &nr);
+		if (n <= 0 || nr != (at % PIECE ? 0 : 1))
+			return 2;
+		for (ssize_t i = 0; i < n; i++)
+			if (buf[i] != 'a' + (char)((at + (size_t)i) / PIECE))
+				return 3;
+		at += (size_t)n;
+		if (nr)
+			fd_close(&fds[0]);
+	}
+	return 0;
+}
+
+static void many_pieces_go_in_order_also_where_there_is_no_room(void **state __unused)
+{
+	static char text[FDPASS_BATCH][PIECE];
+	struct fdpass_piece piece[FDPASS_BATCH];
+	int pair[2], fds[FDPASS_BATCH], little = 1, status;
+	pid_t pid;
+
+	make_pieces(piece, text, fds);
+	for (int full = 0; full < 2; full++) {
+		open_pair(pair);
+		if (full)
+			assert_int_equal(
+				setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)),
+				0);
+		if (full)
+			assert_int_equal(
+				fdpass_send_all(pair[0], piece, FDPASS_BATCH, 50), -ETIMEDOUT);
+		fd_close(&pair[0]);
+		fd_close(&pair[1]);
+		open_pair(pair);
+		if (full)
+			assert_int_equal(
+				setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)),
+				0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid)
+			_exit(take_pieces(pair[1]));
+		assert_int_equal(fdpass_send_all(pair[0], piece, FDPASS_BATCH, 10000), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		fd_close(&pair[1]);
+		assert_int_equal(fdpass_send_all(pair[0], piece, FDPASS_BATCH, 10000), -EPIPE);
+		fd_close(&pair[0]);
+	}
+	for (unsigned i = 0; i < FDPASS_BATCH; i++)
+		fd_close(&fds[i]);
 }
 
 static void more_than_there_is_room_for_are_closed(void **state __unused)
@@ -141,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descriptors_arrive_with_the_first_byte),
+		cmocka_unit_test(many_pieces_go_in_order_also_where_there_is_no_room),
 		cmocka_unit_test(more_than_there_is_room_for_are_closed),
 		cmocka_unit_test(a_peer_that_does_not_read_costs_a_bounded_time),
 		cmocka_unit_test(an_eventfd_is_told_from_everything_else),

@@ -26,7 +26,12 @@ GI_ARCH=${GI_ARCH:-$(uname -m)}
 GI_TIME=@1
 GI_WORK=
 
-gi_say() { printf '%s: %s\n' "$GI_SELF" "$*" >&2; }
+# On a terminal the last line may be one of progress.
+GI_ERASE=''
+[ ! -t 2 ] || GI_ERASE=$'\r\033[K'
+GI_TICKER=
+
+gi_say() { printf '%s%s: %s\n' "$GI_ERASE" "$GI_SELF" "$*" >&2; }
 gi_die() {
 	gi_say "$@"
 	exit 1
@@ -45,7 +50,36 @@ gi_cache_open() {
 	trap 'exit 130' INT TERM HUP
 }
 
-gi_cleanup() { [ -z "$GI_WORK" ] || rm -rf "$GI_WORK"; }
+gi_cleanup() {
+	gi_ticker_end
+	[ -z "$GI_WORK" ] || rm -rf "$GI_WORK"
+}
+
+# --- a line of progress, on a terminal
+
+# gi_ticker TARGET, in the background: how long it has taken, and how many files were made, sources
+# not counted. It ends with who began it.
+gi_ticker() {
+	local begin=$SECONDS files took
+	trap - EXIT
+	trap 'exit 0' TERM
+	[ -z "${GI_LOCK:-}" ] || exec {GI_LOCK}>&-
+	while kill -0 $$ 2>/dev/null; do
+		files=$(find "$GI_WORK/tmp" "$GI_WORK/out" -path '*/src' -prune -o -type f -print 2>/dev/null | wc -l)
+		took=$((SECONDS - begin))
+		printf '%s%s: making %s for %s: %d:%02d, %d files' "$GI_ERASE" "$GI_SELF" "$1" "$GI_ARCH" \
+			$((took / 60)) $((took % 60)) "$files" >&2
+		sleep 1
+	done
+}
+
+gi_ticker_end() {
+	[ -n "$GI_TICKER" ] || return 0
+	kill "$GI_TICKER" 2>/dev/null || :
+	wait "$GI_TICKER" 2>/dev/null || :
+	GI_TICKER=
+	printf %s "$GI_ERASE" >&2
+}
 
 # gi_key TARGET: what it is made of goes into GI_INPUTS, the digest of that into GI_KEY.
 gi_key() {
@@ -76,7 +110,12 @@ gi_make() {
 	GI_WORK=$(mktemp -d "$GI_CACHE/work/$1.XXXXXX")
 	chmod 755 "$GI_WORK"
 	mkdir "$GI_WORK/out" "$GI_WORK/tmp" "${2%/*}" 2>/dev/null || [ -d "${2%/*}" ]
+	if [ -n "$GI_ERASE" ]; then
+		gi_ticker "$1" &
+		GI_TICKER=$!
+	fi
 	"gi_$1_make" "$GI_WORK/out" "$GI_WORK/tmp"
+	gi_ticker_end
 	printf '%s\n' "$GI_INPUTS" >"$GI_WORK/out/inputs"
 	mv -T "$GI_WORK/out" "$2"
 	rm -rf "$GI_WORK"

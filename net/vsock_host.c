@@ -50,8 +50,12 @@ static void vsock_host_leave(struct vsock *v)
 static void vsock_forwarded(struct vsock_conn *c, uint32_t n)
 {
 	c->fwd_cnt += n;
-	/* Half of its credit is unknown to it: before it has to stop, it is told. */
-	if (c->state == VSOCK_OPEN && c->rx_cnt - c->fwd_told > VSOCK_BUF_ALLOC / 2)
+	/*
+	 * Half of its credit is unknown to it: before it has to stop, it is told. Linux sends no
+	 * more than its own socket has room for, either.
+	 */
+	if (c->state == VSOCK_OPEN &&
+		c->rx_cnt - c->fwd_told > MIN((uint32_t)VSOCK_BUF_ALLOC, c->peer_alloc) / 2)
 		vsock_pend(c, VSOCK_PEND_CREDIT);
 }
 

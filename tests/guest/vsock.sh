@@ -35,6 +35,20 @@ test_vsock_guest_to_host() {
 	[ "$(sha256sum <got)" = "$(seq 1 100000 | sha256sum)" ] || fail "the host got $(wc -c <got) bytes"
 }
 
+# A guest whose own buffer is small sends no more than that before it is told of room.
+test_vsock_small_buffer() {
+	rm -f v.sock_1234
+	$RELAY listen unix:v.sock_1234 </dev/null >got &
+	listening v.sock_1234
+	vsock_guest <<-'END'
+		seq 1 30000 | RELAY_BUFFER=16384 timeout 60 /relay connect vsock:2:1234
+		echo "relay: $?"
+	END
+	expect 0 '^relay: 0'
+	wait
+	[ "$(sha256sum <got)" = "$(seq 1 30000 | sha256sum)" ] || fail "the host got $(wc -c <got) bytes"
+}
+
 # vsock_guest_that_waits COMMAND: a guest that runs COMMAND when relay listens at its port 99, and
 # ends when that has ended.
 vsock_guest_that_waits() {
@@ -213,6 +227,6 @@ test_vsock_of_the_kernel() {
 	kill $!
 }
 
-VSOCK="vsock_of_the_kernel vsock_guest_to_host vsock_host_to_guest vsock_both_ways vsock_refused vsock_half_close
+VSOCK="vsock_of_the_kernel vsock_guest_to_host vsock_small_buffer vsock_host_to_guest vsock_both_ways vsock_refused vsock_half_close
 	vsock_many_connections vsock_greetings vsock_is_complete_at_the_end vsock_stale_socket
 	vsock_options"

@@ -158,6 +158,26 @@ static void what_a_slow_reader_leaves_is_kept_and_no_more(void **state __unused)
 	hears_nothing();
 }
 
+/** Linux's own buffer bounds what it sends, and who does not hear of room sends no more. */
+static void a_guest_of_little_room_hears_of_ours_in_time(void **state __unused)
+{
+	static uint8_t bytes[1000];
+	struct vsock_packet p = packet(VSOCK_OP_CREDIT_UPDATE, HANDED, 0);
+
+	open_handed();
+	p.buf_alloc = sizeof(bytes);
+	assert_int_equal(send_packet(&p, NULL), 0);
+	p.op = VSOCK_OP_RW;
+	p.len = sizeof(bytes) / 2;
+	assert_int_equal(send_packet(&p, bytes), 0);
+	hears_nothing();
+	p.len = 1;
+	assert_int_equal(send_packet(&p, bytes), 0);
+	hears_op(VSOCK_OP_CREDIT_UPDATE, HANDED);
+	assert_int_equal(got.fwd_cnt, sizeof(bytes) / 2 + 1);
+	hears_nothing();
+}
+
 static void no_more_than_the_guest_has_room_for_is_sent(void **state __unused)
 {
 	struct vsock_packet p = packet(VSOCK_OP_CREDIT_UPDATE, HANDED, 0);
@@ -381,6 +401,7 @@ int main(void)
 		T(a_word_out_of_turn_ends_the_connection),
 		T(answers_that_nobody_takes_stop_the_guest),
 		T(what_a_slow_reader_leaves_is_kept_and_no_more),
+		T(a_guest_of_little_room_hears_of_ours_in_time),
 		T(no_more_than_the_guest_has_room_for_is_sent),
 		T(a_packet_holds_what_the_buffer_does),
 		T(a_stream_is_read_ahead_within_the_guests_credit),

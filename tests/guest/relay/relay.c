@@ -12,7 +12,8 @@
  *	relay taken ADDR               who comes first gives: how many bytes, in how many ns
  *	relay given BYTES ADDR         who comes first takes as many: likewise
  *
- * ADDR is vsock:CID:PORT (who listens: vsock:any:PORT) or unix:PATH. Status 0, or 1 and a line.
+ * ADDR is vsock:CID:PORT (who listens: vsock:any:PORT) or unix:PATH; RELAY_BUFFER in the
+ *environment is how many bytes a vsock's buffer has. Status 0, or 1 and a line.
  */
 #include <errno.h>
 #include <signal.h>
@@ -65,14 +66,26 @@ static socklen_t parse(const char *text, union address *ret)
 	return sizeof(ret->vm);
 }
 
+static int make_socket(sa_family_t family)
+{
+	const char *text = getenv("RELAY_BUFFER");
+	uint64_t buffer = text ? strtoull(text, NULL, 0) : 0;
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		die("socket");
+	if (text && family == AF_VSOCK &&
+		setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &buffer, sizeof(buffer)))
+		die("RELAY_BUFFER");
+	return fd;
+}
+
 static int do_open(const char *text)
 {
 	union address a;
 	socklen_t len = parse(text, &a);
-	int fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
+	int fd = make_socket(a.sa.sa_family);
 
-	if (fd < 0)
-		die("socket");
 	if (connect(fd, &a.sa, len))
 		die(text);
 	return fd;
@@ -82,9 +95,9 @@ static int do_listen(const char *text)
 {
 	union address a;
 	socklen_t len = parse(text, &a);
-	int fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
+	int fd = make_socket(a.sa.sa_family);
 
-	if (fd < 0 || bind(fd, &a.sa, len) || listen(fd, 128))
+	if (bind(fd, &a.sa, len) || listen(fd, 128))
 		die(text);
 	return fd;
 }

@@ -97,30 +97,34 @@ static int take_pieces(int sock)
 	return 0;
 }
 
+/** Little: with as little room as there can be. */
+static void open_little_pair(int *pair, bool little)
+{
+	int room = 1;
+
+	open_pair(pair);
+	if (little)
+		assert_int_equal(
+			setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+}
+
 static void many_pieces_go_in_order_also_where_there_is_no_room(void **state __unused)
 {
 	static char text[FDPASS_BATCH][PIECE];
 	struct fdpass_piece piece[FDPASS_BATCH];
-	int pair[2], fds[FDPASS_BATCH], little = 1, status;
+	int pair[2], fds[FDPASS_BATCH], status;
 	pid_t pid;
 
 	make_pieces(piece, text, fds);
-	for (int full = 0; full < 2; full++) {
-		open_pair(pair);
-		if (full)
-			assert_int_equal(
-				setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)),
-				0);
-		if (full)
+	for (int little = 0; little < 2; little++) {
+		if (little) {
+			open_little_pair(pair, true);
 			assert_int_equal(
 				fdpass_send_all(pair[0], piece, FDPASS_BATCH, 50), -ETIMEDOUT);
-		fd_close(&pair[0]);
-		fd_close(&pair[1]);
-		open_pair(pair);
-		if (full)
-			assert_int_equal(
-				setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)),
-				0);
+			fd_close(&pair[0]);
+			fd_close(&pair[1]);
+		}
+		open_little_pair(pair, little);
 		pid = fork();
 		assert_true(pid >= 0);
 		if (!pid)

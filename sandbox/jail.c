@@ -155,14 +155,17 @@ int jail_nursery(
 	struct jail_call call = {
 		.fn = fn, .arg = arg, .net = net, .parent = getpid(), .gate = -1
 	};
-	uint8_t *stack = mmap(NULL, JAIL_STACK, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	fd_auto int gate = ids ? fd_event() : -1;
 	int pid, status = 0;
+	uint8_t *stack;
 
 	if (net)
 		*net = -1;
-	if (stack == MAP_FAILED || (ids && gate < 0))
+	if (ids && gate < 0)
+		return err_errno(err, -gate, "device processes");
+	stack = mmap(NULL, JAIL_STACK, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED)
 		return err_errno(err, errno, "device processes");
 	call.gate = gate;
 	pid = jail_begin(&call, stack);

@@ -120,11 +120,10 @@ static void vu_back_on_config_changed(void *ctx, const void *config, unsigned le
 		fd_close(&k->req_fd);
 }
 
-void vu_back_close_ring(struct vu_back_ring *r)
+void vu_back_stop_ring(struct vu_back_ring *r)
 {
 	fd_close(&r->kick_fd);
 	fd_close(&r->call_fd);
-	fd_close(&r->err_fd);
 }
 
 /* ---- the connection ---- */
@@ -223,8 +222,10 @@ void vu_back_destroy(struct vu_back *k)
 		return;
 	loop_del(k->cfg.loop, &k->watch);
 	vu_back_stop(k);
-	for (unsigned i = 0; k->ring && i < k->cfg.b->nr_queues; i++)
-		vu_back_close_ring(&k->ring[i]);
+	for (unsigned i = 0; k->ring && i < k->cfg.b->nr_queues; i++) {
+		vu_back_stop_ring(&k->ring[i]);
+		fd_close(&k->ring[i].err_fd);
+	}
 	free(k->ring);
 	k->cfg.b->ops->destroy(k->cfg.b);
 	gm_fini(k->cfg.gm);

@@ -50,7 +50,7 @@ static inline bool vu_back_has(const struct vu_back *k, enum vu_protocol_feature
 void vu_back_touch(struct vu_back *k);
 /** Starts the device with what is wanted now. Returns 0 or -errno with k->err. */
 int __must_check vu_back_apply(struct vu_back *k);
-void vu_back_close_ring(struct vu_back_ring *r);
+void vu_back_stop_ring(struct vu_back_ring *r);
 
 /* requests.c */
 

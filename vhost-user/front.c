@@ -98,6 +98,7 @@ static int vu_front_send_fd(
 	return vu_front_post(f, &m, 0, err);
 }
 
+/** What a ring is, but for its eventfds. */
 static int vu_front_send_ring(
 	struct vu_front *f, unsigned i, const struct virtio_ring *r, struct err *err)
 {
@@ -107,10 +108,18 @@ static int vu_front_send_ring(
 
 	if (!rc)
 		rc = vu_front_send_state(f, VU_SET_VRING_BASE, i, r->next, err);
-	if (!rc)
-		rc = vu_front_post(f, &m, 0, err);
-	if (!rc)
+	return rc ? rc : vu_front_post(f, &m, 0, err);
+}
+
+/** Its eventfds. A ring that stops loses those for kicks and calls, and the other stays. */
+static int vu_front_send_fds(
+	struct vu_front *f, unsigned i, const struct virtio_ring *r, struct err *err)
+{
+	int rc = 0;
+
+	if (!(f->told_err & BIT(i)))
 		rc = vu_front_send_fd(f, VU_SET_VRING_ERR, i, f->err_fd, err);
+	f->told_err |= BIT(i);
 	if (!rc)
 		rc = vu_front_send_fd(f, VU_SET_VRING_CALL, i, r->call_fd, err);
 	if (!rc)
@@ -150,6 +159,9 @@ static int vu_front_send_start(struct vu_front *f, uint64_t features,
 	for (unsigned i = 0; i < f->b.nr_queues && !rc; i++)
 		if (rings[i].ready)
 			rc = vu_front_send_ring(f, i, &rings[i], err);
+	for (unsigned i = 0; i < f->b.nr_queues && !rc; i++)
+		if (rings[i].ready)
+			rc = vu_front_send_fds(f, i, &rings[i], err);
 	for (unsigned i = 0; i < f->b.nr_queues && !rc; i++)
 		if (rings[i].ready)
 			rc = vu_front_send_state(f, VU_SET_VRING_ENABLE, i, 1, err);

@@ -31,7 +31,8 @@ struct vu_front {
 	struct vu_message
 		out[FDPASS_BATCH]; /* guarded by lock: not sent yet; descriptors borrowed */
 	unsigned nr_out;
-	uint64_t started; /* guarded by lock: bit per ring that runs */
+	uint64_t started;  /* guarded by lock: bit per ring that runs */
+	uint64_t told_err; /* guarded by lock: bit per ring that has err_fd */
 
 	/* Words: not every architecture exchanges bytes without a library. */
 	atomic_uint dead;

@@ -93,13 +93,24 @@ int vu_send_all(int sock, struct vu_message *m, unsigned nr, int timeout_ms)
 {
 	struct fdpass_piece piece[FDPASS_BATCH];
 	int fds[FDPASS_BATCH][FDPASS_MAX];
+	char buf[FDPASS_BATCH * offsetof(struct vu_message, fd)], *end = buf;
+	unsigned n = 0;
 
 	BUG_ON(nr > FDPASS_BATCH);
 	for (unsigned i = 0; i < nr; i++) {
-		memcpy(fds[i], m[i].fd, sizeof(fds[i]));
+		size_t len = sizeof(m[i].h) + m[i].h.size;
+
 		m[i].h.flags |= VU_VERSION;
-		piece[i] = (struct fdpass_piece){ &m[i], sizeof(m[i].h) + m[i].h.size, fds[i],
-			m[i].nr_fds };
+		memcpy(end, &m[i], len);
+		/* Descriptors come with a piece's first byte, and so begin one. */
+		if (!n || m[i].nr_fds) {
+			memcpy(fds[n], m[i].fd, sizeof(fds[n]));
+			piece[n] = (struct fdpass_piece){ end, len, fds[n], m[i].nr_fds };
+			n++;
+		} else {
+			piece[n - 1].len += len;
+		}
+		end += len;
 	}
-	return fdpass_send_all(sock, piece, nr, timeout_ms);
+	return fdpass_send_all(sock, piece, n, timeout_ms);
 }

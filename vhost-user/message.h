@@ -143,5 +143,8 @@ int vu_take_fd(struct vu_message *m, unsigned i);
 
 /** Sends m, of which only request, size, payload and descriptors count. Returns 0 or -errno. */
 int __must_check vu_send(int sock, struct vu_message *m, uint32_t flags, int timeout_ms);
-/** As vu_send for nr messages, at most FDPASS_BATCH, each with its flags in h.flags. */
+/**
+ * As vu_send for nr messages, at most FDPASS_BATCH, each with its flags in h.flags. A message
+ * without descriptors is sent together with the one before it: who reads is woken once for both.
+ */
 int __must_check vu_send_all(int sock, struct vu_message *m, unsigned nr, int timeout_ms);

@@ -180,7 +180,7 @@ static int vu_back_set_base(struct vu_back *k, struct vu_message *m)
 	return 0;
 }
 
-/** "Ring states": the ring stops; its eventfds are of no use any more. */
+/** "Ring states": the ring stops; its eventfds for kicks and calls are of no use any more. */
 static int vu_back_get_base(struct vu_back *k, struct vu_message *m)
 {
 	struct vu_back_ring *r = vu_back_ring(k, m->state.index);
@@ -188,7 +188,7 @@ static int vu_back_get_base(struct vu_back *k, struct vu_message *m)
 	if (!r)
 		return -EINVAL;
 	vu_back_touch(k);
-	vu_back_close_ring(r);
+	vu_back_stop_ring(r);
 	m->state.num = r->next;
 	return vu_back_reply(k, m, sizeof(m->state));
 }

@@ -252,11 +252,19 @@ static void a_broken_device_says_so_and_waits_for_a_reset(void **state)
 	vur_say_u64(v, VU_SET_STATUS, 0, 0xf);
 	vur_settle(v);
 	assert_int_equal(t->nr_start, 1);
+	/* Also in its next life, which nobody told it again whom to tell. */
+	fd_event_drain(err_fd);
+	vur_say_u64(v, VU_SET_STATUS, 0, 0);
+	(void)ring_base(v, 0);
+	vur_say_ring(v, 0);
+	vur_say_u64(v, VU_SET_STATUS, 0, 0xf);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(vur_ask(v, VU_GET_STATUS), 0x4f);
 	t->break_in_notify = false;
 	vur_say_u64(v, VU_SET_STATUS, 0, 0);
 	vur_say_u64(v, VU_SET_STATUS, 0, 0xf);
 	vur_settle(v);
-	assert_int_equal(t->nr_start, 2);
+	assert_int_equal(t->nr_start, 3);
 	chain_goes_round(v, 0);
 	fd_close(&err_fd);
 }

@@ -31,7 +31,7 @@ both_ways() {
 	guest --mem 256 --serial type=stdout --serial "$hardware,type=file,path=back,input=in" $KERNEL
 	# What mayfly wrote last may still be in the FIFO.
 	i=0
-	until [ "$(wc -c <all)" -ge $((bytes + 6)) ] || [ $i -ge 50 ]; do
+	until [ "$(wc -c <all)" -ge $((bytes + 6)) ] || [ $i -ge 300 ]; do
 		i=$((i + 1))
 		usleep 100000
 	done

@@ -74,10 +74,13 @@ test_exec_not_executed() {
 }
 
 test_exec_timeout() {
-	# On a busy host a guest takes its time to begin.
-	command_in_guest --timeout 20 sh -c 'echo begun; sleep 1000' </dev/null
+	# A host that is slow beside others gets a longer limit.
+	for limit in 20 90; do
+		command_in_guest --timeout $limit sh -c 'echo begun; sleep 1000' </dev/null
+		! grep -q begun out || break
+	done
 	expect 124 begun
-	said '^mayfly: --timeout: the command still ran after 20 s$'
+	said "^mayfly: --timeout: the command still ran after $limit s\$"
 }
 
 # Ends that are not the command's.
@@ -181,7 +184,7 @@ test_exec_init_of_an_image() {
 # exec_begun: waits until the command has made a file. (A pipe would be each kernel's own.)
 exec_begun() {
 	i=0
-	until [ -e began ] || [ $i -ge 300 ]; do
+	until [ -e began ] || [ $i -ge 1200 ]; do
 		i=$((i + 1))
 		usleep 100000
 	done
@@ -210,8 +213,12 @@ test_exec_signals() {
 	exec_begun
 	kill -KILL "$(exec_front_pid)"
 	wait
-	usleep 500000
-	[ -z "$(hostile_pids)" ] || fail 'processes are left'
+	i=0
+	while [ -n "$(hostile_pids)" ]; do
+		[ $i -lt 100 ] || fail 'processes are left'
+		i=$((i + 1))
+		usleep 100000
+	done
 }
 
 # exec_front_pid: of the one that was started by us, not of its machine.

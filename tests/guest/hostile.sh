@@ -95,7 +95,7 @@ hostile() {
 		hostile_watch "$D" &
 		watcher=$!
 		begin=$(cut -d. -f1 /proc/uptime)
-		LIMIT=600 # for some 500 cases, beside other hosts
+		LIMIT=1500 # for some 700 cases, beside other hosts
 		MAYFLY_OPTIONS=$(hostile_options "$1") guest --mem $HOSTILE_MIB --cpus 2 --serial type=stdout,console \
 			--serial type=file,path=back,input=in,hardware=virtio-console \
 			--block "$D/disk,queues=2" --shared-dir "$D/share/in:evil:type=fs" \

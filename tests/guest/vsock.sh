@@ -41,7 +41,7 @@ test_vsock_small_buffer() {
 	$RELAY listen unix:v.sock_1234 </dev/null >got &
 	listening v.sock_1234
 	vsock_guest <<-'END'
-		seq 1 30000 | RELAY_BUFFER=16384 timeout 60 /relay connect vsock:2:1234
+		seq 1 30000 | RELAY_BUFFER=16384 timeout 200 /relay connect vsock:2:1234
 		echo "relay: $?"
 	END
 	expect 0 '^relay: 0'

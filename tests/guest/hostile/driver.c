@@ -83,12 +83,18 @@ uint32_t next_random(void)
 	return x;
 }
 
-/* ---- a device's life ---- */
+/*
+ * ---- a device's life ----
+ *
+ * Each write is an exit, and devices are started some thousand times: what a reset leaves at 0
+ * (selectors, upper halves of addresses) is not written again.
+ */
 
 const char *dev_reset(struct dev *d)
 {
 	uint64_t begin = now_ms();
 
+	d->far = false;
 	reg_set(d, VIRTIO_MMIO_STATUS, 0);
 	while (reg_get(d, VIRTIO_MMIO_STATUS)) {
 		if (now_ms() - begin > HOSTILE_WAIT_MS)
@@ -102,11 +108,12 @@ static void dev_fresh_rings(struct dev *d)
 {
 	for (unsigned q = 0; q < d->kind->nr_queues; q++) {
 		struct ring *r = &d->ring[q];
-		uint32_t max;
 
-		reg_set(d, VIRTIO_MMIO_QUEUE_SEL, q);
-		max = reg_get(d, VIRTIO_MMIO_QUEUE_NUM_MAX);
-		r->size = (uint16_t)MIN(max, (uint32_t)HOSTILE_MAX_SIZE);
+		if (!r->max) {
+			reg_set(d, VIRTIO_MMIO_QUEUE_SEL, q);
+			r->max = reg_get(d, VIRTIO_MMIO_QUEUE_NUM_MAX);
+		}
+		r->size = (uint16_t)MIN(r->max, (uint32_t)HOSTILE_MAX_SIZE);
 		memset(r->desc, 0, r->size * sizeof(*r->desc));
 		memset(r->avail, 0, sizeof(*r->avail) + (r->size + 1U) * sizeof(uint16_t));
 		memset(r->used, 0,
@@ -132,9 +139,11 @@ const char *dev_begin(struct dev *d, uint64_t mask)
 	for (unsigned i = 0; i < 2; i++) {
 		uint32_t half;
 
-		reg_set(d, VIRTIO_MMIO_DEVICE_FEATURES_SEL, i);
+		if (i)
+			reg_set(d, VIRTIO_MMIO_DEVICE_FEATURES_SEL, i);
 		half = reg_get(d, VIRTIO_MMIO_DEVICE_FEATURES) & (uint32_t)(mask >> (32 * i));
-		reg_set(d, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
+		if (i)
+			reg_set(d, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
 		reg_set(d, VIRTIO_MMIO_DRIVER_FEATURES, half);
 		d->features |= (uint64_t)half << (32 * i);
 	}
@@ -149,7 +158,9 @@ const char *dev_begin(struct dev *d, uint64_t mask)
 void dev_address(struct dev *d, unsigned off, uint64_t gpa)
 {
 	reg_set(d, off, (uint32_t)gpa);
-	reg_set(d, off + 4, (uint32_t)(gpa >> 32));
+	d->far |= gpa >> 32;
+	if (d->far)
+		reg_set(d, off + 4, (uint32_t)(gpa >> 32));
 }
 
 void dev_queue(struct dev *d, unsigned q)

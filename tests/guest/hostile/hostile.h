@@ -42,6 +42,7 @@ struct span {
 };
 
 struct ring {
+	uint32_t max; /* entries that the device can have; 0: not asked yet */
 	uint16_t size;
 	uint64_t desc_gpa, avail_gpa, used_gpa; /* as the device is told */
 	struct vring_desc *desc;
@@ -59,6 +60,7 @@ struct dev {
 	uint64_t base;
 	volatile uint8_t *page;
 	uint64_t features; /* agreed */
+	bool far;          /* an address beyond 4 GiB was told since the reset */
 	struct ring ring[HOSTILE_MAX_QUEUES];
 	struct span good; /* buffers of good requests */
 	unsigned nr_good; /* good requests made */

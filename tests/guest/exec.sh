@@ -211,14 +211,11 @@ test_exec_signals() {
 	# Whoever kills it has killed all of it.
 	command_in_guest --share $T sh -c 'echo >began; sleep 1000' </dev/null &
 	exec_begun
+	DEVICES=$(hostile_pids)
 	kill -KILL "$(exec_front_pid)"
 	wait
-	i=0
-	while [ -n "$(hostile_pids)" ]; do
-		[ $i -lt 100 ] || fail 'processes are left'
-		i=$((i + 1))
-		usleep 100000
-	done
+	nothing_is_left
+	[ -z "$(hostile_pids)" ] || fail 'processes are left'
 }
 
 # exec_front_pid: of the one that was started by us, not of its machine.

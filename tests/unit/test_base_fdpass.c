@@ -80,8 +80,7 @@ static int take_pieces(int sock)
 		int fds[FDPASS_MAX];
 		unsigned nr = 0;
 		char buf[100];
-		/* Not beyond a piece: what there is may end anywhere, and then no read ends with
-		 * one. */
+		/* Not beyond a piece: after a short read, the next would go on into another. */
 		size_t want = MIN(sizeof(buf), PIECE - at % PIECE);
 		ssize_t n;
 

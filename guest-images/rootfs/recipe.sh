@@ -17,15 +17,9 @@ gi_rootfs_inputs() {
 }
 
 gi_rootfs_make() {
-	local dir root=$2/root
+	local root=$2/root
 	mkdir "$root"
-	gi_busybox_tree "$root"
-	# What init mounts over, since it cannot make a directory here.
-	for dir in proc sys dev tmp run root mnt etc sbin; do
-		mkdir "$root/$dir"
-	done
-	install -m 755 "$GI_HERE/initramfs/init" "$root/sbin/init"
-	ln -s sbin/init "$root/init"
+	gi_init_tree "$root"
 	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\n' >"$root/etc/group"
 	# The variable would count for more than the option.

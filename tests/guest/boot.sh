@@ -39,13 +39,18 @@ test_distribution_kernel_uses_a_disk() {
 test_log_is_clean() {
 	dd if=/dev/zero of=disk bs=1M count=1 2>/dev/null
 	script <<-'END'
-		dmesg | sed 's/^/log: /'
 		for d in /sys/bus/virtio/devices/*; do echo "virtio: ${d##*/}"; done
 		ls -d /sys/bus/acpi/devices/LNRO0005* /sys/firmware/devicetree/base/virtio* 2>/dev/null |
 			grep -c . | sed 's/^/described: /'
 		cat /sys/devices/system/clocksource/clocksource0/current_clocksource
+		# On the serial line each byte is an exit.
+		exec 3<>/dev/hvc0
+		stty raw -echo <&3
+		dmesg | sed 's/^/log: /' >&3
 	END
-	guest --mem 256 --block disk --serial type=sink,hardware=virtio-console $KERNEL
+	guest --mem 256 --block disk --serial type=stdout,console \
+		--serial type=file,path=log,hardware=virtio-console $KERNEL
+	cat log >>out
 	expect 0 'log: .*Linux version'
 	expect 0 'described: 3'
 	expect 0 'virtio: virtio2'

@@ -6,8 +6,9 @@
  * place in the guest's memory the kernel tells. No driver of the kernel may be bound.
  *
  * struct kind is what it knows of one kind of device: a new device is a row in kinds.c. A case is
- * one attack. It starts from a device in any state; main.c then resets the device, makes one good
- * request on it and one on another device that was not attacked, and prints the verdict.
+ * one attack. It starts from a device in any state, and main.c prints the verdict. After every few
+ * cases it resets the device, makes one good request on it and one on another device that was not
+ * attacked.
  *
  * A function that returns const char * returns NULL when all is well, otherwise what is wrong.
  */

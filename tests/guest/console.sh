@@ -48,7 +48,7 @@ test_virtio_console_1_mb_both_ways() {
 	both_ways hardware=virtio-console /dev/hvc0 1048576
 }
 # Each byte is two exits or more.
-test_uart_both_ways() { both_ways num=2 /dev/ttyS1 8192; }
+test_uart_both_ways() { both_ways num=2 /dev/ttyS1 16384; }
 
 test_virtio_console_as_the_console() {
 	script <<-'END'

@@ -16,11 +16,7 @@ start_machine() {
 	EXEC="exec" monitor --mem 256 --cpus 2 --block jail-disk --serial type=stdout,console \
 		--serial type=sink,hardware=virtio-console $KERNEL >out 2>err </dev/null &
 	PID=$!
-	i=0
-	until grep -q ready out || [ $i -ge 600 ]; do
-		i=$((i + 1))
-		usleep 100000
-	done
+	until_said ready out
 	grep -q ready out || fail "the guest did not start"
 	DEVICES=$(cat /proc/$PID/task/$PID/children)
 }

@@ -109,6 +109,15 @@ said() {
 	[ "$(wc -l <$T/err)" = 1 ] || fail "mayfly said $(wc -l <$T/err) lines, not one"
 }
 
+# until_said TEXT FILE [TENTHS]: waits until the file has that, a minute at most, or so many tenths of a second.
+until_said() {
+	i=0
+	until grep -q -- "$1" "$2" 2>/dev/null || [ $i -ge "${3:-600}" ]; do
+		i=$((i + 1))
+		usleep 100000
+	done
+}
+
 # refused STATUS TEXT ARGS...: mayfly ends at once with that status and line.
 refused() {
 	want=$1 text=$2

@@ -61,11 +61,7 @@ test_signal_ends_the_machine() {
 	END
 	EXEC="exec" monitor --mem 256 $KERNEL >out 2>err </dev/null &
 	pid=$!
-	i=0
-	until grep -q ready out || [ $i -ge 600 ]; do
-		i=$((i + 1))
-		usleep 100000
-	done
+	until_said ready out
 	kill -TERM $pid
 	wait $pid
 	STATUS=$?
@@ -75,16 +71,16 @@ test_signal_ends_the_machine() {
 # The bytes that the guest wrote last are there, whatever follows them.
 test_output_is_complete() {
 	script <<-'END'
-		seq 1 800
+		seq 1 2000
 		echo the very last line
 		echo o >/proc/sysrq-trigger
 		sleep 100
 	END
 	guest --mem 256 $KERNEL
 	expect 0 'the very last line'
-	seq 1 800 >want
+	seq 1 2000 >want
 	tr -d '\r' <out | grep -xE '[0-9]+' >got
-	cmp -s want got || fail "of 800 lines $(wc -l <got) came out"
+	cmp -s want got || fail "of 2000 lines $(wc -l <got) came out"
 }
 # The pipe has little room left, and nobody reads until the guest has had time to fill it.
 test_slow_reader_gets_everything() {
@@ -100,11 +96,7 @@ test_slow_reader_gets_everything() {
 		head -c 60000 /dev/zero
 		monitor --mem 256 --serial type=stdout --serial type=file,num=2,path=said $KERNEL 2>err </dev/null
 	} | (
-		i=0
-		until grep -q begun said 2>/dev/null || [ $i -ge 600 ]; do
-			i=$((i + 1))
-			usleep 100000
-		done
+		until_said begun said
 		sleep 5
 		cat
 	) >out

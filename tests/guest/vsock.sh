@@ -217,11 +217,7 @@ test_vsock_of_the_kernel() {
 		EXEC='exec'
 		monitor --mem 256 --vsock cid=7,device=/dev/vhost-vsock -p end=hang $KERNEL >first 2>&1 </dev/null
 	) &
-	i=0
-	until grep -q 'is up' first 2>/dev/null || [ $i -ge 300 ]; do
-		i=$((i + 1))
-		usleep 100000
-	done
+	until_said 'is up' first 300
 	refused 1 '^mayfly: --vsock: /dev/vhost-vsock: cid: 7: Address already in use$' \
 		--mem 256 --vsock cid=7,device=/dev/vhost-vsock $KERNEL
 	kill $!

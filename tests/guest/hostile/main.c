@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 /*
- * A proof that all is well takes longer than most cases. What is not well stays so until the next
- * one: a device is reset by the cases before it, too, and the other device by none of them.
+ * A proof that all is well takes longer than most cases, so it is made after some. It does not see
+ * what the reset with which the next case begins has mended; another device is not reset meanwhile.
  */
 #define HOSTILE_PROOF_CASES 4
 
